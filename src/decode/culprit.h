@@ -1,0 +1,74 @@
+// Which instruction made the access, and what it wrote.
+//
+// x86 reports a data breakpoint after the instruction (SDM vol. 3, 17.2.4 and 17.3.1.2: a trap), so
+// the saved IP is the next one. The culprit is found by decoding forward from the function's start
+// (Capstone) to the instruction that ends at the trap, and its memory operand is checked against
+// the watched bytes. Where the trap came first (Arm) the IP is the culprit itself. Unknown is said,
+// never guessed. One thread; the results are cached by trap address, bounded.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "trapline/base/access.h"
+#include "trapline/base/address.h"
+#include "trapline/port/memory_reader.h"
+#include "trapline/port/user_registers.h"
+
+namespace trapline::decode {
+
+// The function in which the trap was reported, [start, end).
+struct CodeRange {
+  RemoteAddress start;
+  RemoteAddress end;
+};
+
+struct WatchedRange {
+  RemoteAddress address;
+  ByteCount length;
+  Access access = Access::write;
+};
+
+// The function that contains an address, or nothing.
+using FunctionLookup = std::function<std::optional<CodeRange>(RemoteAddress)>;
+
+struct Culprit {
+  RemoteAddress ip;
+  std::string text;  // Intel syntax, as "mov dword ptr [rip + 0x2ef2], eax"
+  bool operand_checked =
+      false;  // its operand was computed from the registers and touches the watched bytes
+};
+
+class CulpritFinder {
+ public:
+  // `code` reads the target's instructions; borrowed, must outlive the finder.
+  explicit CulpritFinder(MemoryReader& code);
+  CulpritFinder(const CulpritFinder&) = delete;
+  CulpritFinder& operator=(const CulpritFinder&) = delete;
+  ~CulpritFinder();
+
+  // nullptr if unknown: no function bounds, undecodable bytes, no instruction that ends at the
+  // trap, or one whose operand provably lies elsewhere. `function` bounds the decoding; it is
+  // called only on a cache miss. A trap at a function's first instruction is a call's push in the
+  // caller: found from the return address at [sp]. A rep string instruction that has not finished
+  // traps at itself. The pointer stays valid until the next call.
+  [[nodiscard]] const Culprit* find(RemoteAddress trap_ip, const UserRegisters& registers,
+                                    const WatchedRange& watched, const FunctionLookup& function);
+
+  // The bytes of [value_at, value_at + length) after the culprit ran, if the instruction and the
+  // registers after it tell exactly (a store of a register or an immediate that covers the range);
+  // else nullopt.
+  [[nodiscard]] std::optional<std::uint64_t> stored_value(const Culprit& culprit,
+                                                          const UserRegisters& registers,
+                                                          RemoteAddress value_at, ByteCount length);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace trapline::decode

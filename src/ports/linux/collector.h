@@ -1,0 +1,131 @@
+// How hits leave the kernel: the interface every collector keeps, and what passes through it.
+//
+// Life of a collector: construct -> install -> (wait on descriptors(), drain)* -> stop. All calls
+// from one thread, the one that constructed it (ptrace ties a tracee to its tracer thread). Nothing
+// here stops the target for longer than one system call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/failure.h"
+#include "trapline/base/cpu_set.h"
+#include "trapline/base/units.h"
+#include "trapline/port/user_registers.h"
+#include "trapline/watch/hit.h"
+#include "trapline/watch/plan.h"
+
+namespace trapline::linux_port {
+
+enum class StackMode : std::uint8_t { none, frame_pointer, dwarf };
+
+// Whom to watch.
+struct TargetScope {
+  ProcessId pid;
+  std::optional<ThreadId> only_thread;  // one thread, and none that it starts
+  bool follow_children = false;         // processes that it forks, too
+};
+
+struct CollectorOptions {
+  StackMode stack = StackMode::frame_pointer;
+  bool registers = true;  // capture user registers (values, culprit check, dwarf)
+  ByteCount dwarf_stack_bytes{
+      16 * 1024};  // copied per hit for StackMode::dwarf; kernel limit 64 KiB - 8
+  ByteCount ring_bytes{
+      4 * 1024 * 1024};  // per CPU, a power of two of pages; halved until the system allows it
+};
+
+// What a collector could and could not have, for the start line and doctor.
+struct InstallReport {
+  CpuSet cpus;                        // CPUs on which a hit would be seen
+  std::size_t threads = 0;            // threads watched at the start
+  std::size_t slots = 0;              // debug registers used in each thread
+  bool sees_kernel_accesses = false;  // false: writes by system calls are not reported
+  std::vector<std::string> notes;     // weaker than asked for, one sentence each
+};
+
+// One hit, with what was captured beside it. Borrowed: valid only during the call.
+struct Sample {
+  Hit hit;  // hit.callers: user frames as the kernel or a frame walk gave them
+            // (StackMode::frame_pointer)
+  UserRegisters registers;
+  std::span<const RemoteAddress> kernel_stack;  // innermost first; empty unless hit.in_kernel
+  std::optional<RemoteAddress>
+      user_ip;  // where user mode was, if it is not hit.trap_ip (a system call)
+  std::span<const std::byte>
+      stack_bytes;  // StackMode::dwarf: memory from the stack pointer upwards
+};
+
+// What else can happen to the target.
+struct TargetEvent {
+  enum class Kind : std::uint8_t {
+    thread_started,  // pid, tid
+    thread_exited,   // pid, tid
+    process_forked,  // pid: the child; tid: its first thread; parent
+    executed,        // pid: the program was replaced: addresses mean nothing any more
+    process_exited,  // pid, exit_status as waitpid gives it where known
+    code_mapped,     // pid: new code appeared (dlopen): symbol information is stale
+  };
+  Kind kind{};
+  ProcessId pid;
+  ThreadId tid;
+  ProcessId parent;
+  std::optional<int> wait_status;
+};
+
+class SampleSink {
+ public:
+  SampleSink() = default;
+  SampleSink(const SampleSink&) = delete;
+  SampleSink& operator=(const SampleSink&) = delete;
+  virtual ~SampleSink() = default;
+
+  virtual void on_sample(const Sample& sample) = 0;
+  virtual void on_event(const TargetEvent& event) = 0;
+  // `count` hits happened and were not delivered.
+  virtual void on_lost(std::uint64_t count) = 0;
+};
+
+class Collector {
+ public:
+  Collector() = default;
+  Collector(const Collector&) = delete;
+  Collector& operator=(const Collector&) = delete;
+  // Removes everything from the target, as stop() does, if that was not done.
+  virtual ~Collector() = default;
+
+  // "perf", "ptrace": as --collector takes it and the start line prints it.
+  [[nodiscard]] virtual std::string_view name() const = 0;
+
+  // Sets the plan's slots in every thread in scope, and in those that start later. All or nothing:
+  // after an error nothing is left in the target. Errors: no_free_slot, permission_denied,
+  // no_such_process, target_gone, limit_reached, not_supported; each with its sentence.
+  [[nodiscard]] virtual Result<InstallReport> install(const TargetScope& scope, const Plan& plan,
+                                                      const CollectorOptions& options) = 0;
+
+  // Descriptors to poll(2) for input; readable means drain() has work. May change after drain(). A
+  // collector that wants drain() called at intervals as well says so.
+  [[nodiscard]] virtual std::span<const int> descriptors() const = 0;
+  [[nodiscard]] virtual std::optional<Nanoseconds> drain_interval() const = 0;
+
+  // Delivers what has arrived, in the order of Hit::time as far as it is known. Never blocks.
+  // Returns after a bounded number of hits so that the caller can look at its clock; call again if
+  // more_pending.
+  struct Drained {
+    bool more_pending = false;
+    bool target_gone = false;  // nobody is left who could hit
+  };
+  [[nodiscard]] virtual Result<Drained> drain(SampleSink& sink) = 0;
+
+  // Takes the slots out of every thread, delivers the rest, and accounts for every hit: after it,
+  // hits delivered plus hits reported lost is the number of hits there were. The target runs on.
+  // Idempotent.
+  virtual void stop(SampleSink& sink) = 0;
+};
+
+}  // namespace trapline::linux_port

@@ -1,0 +1,16 @@
+// Does a debug register really fire here? Some hypervisors accept the value and never trap.
+#pragma once
+
+#include "base/failure.h"
+
+namespace trapline::linux_port {
+
+// Watches a private variable of this thread through perf, writes it once, and counts. Takes one
+// slot of this thread for some microseconds. Errors: no_hardware (accepted, did not fire),
+// permission_denied, no_free_slot, not_supported.
+[[nodiscard]] Result<void> self_test_perf();
+
+// The same through ptrace, on a child of this process made for it. Some milliseconds.
+[[nodiscard]] Result<void> self_test_ptrace();
+
+}  // namespace trapline::linux_port

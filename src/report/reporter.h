@@ -1,0 +1,76 @@
+// What a watch tells its user: the stages of a run, in the order they happen, to any format.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/failure.h"
+#include "symbols/symbolizer.h"
+#include "symbols/value_type.h"
+#include "trapline/base/cpu_set.h"
+#include "trapline/base/units.h"
+#include "trapline/watch/hit.h"
+#include "trapline/watch/request.h"
+
+namespace trapline::report {
+
+struct WatchStart {
+  std::string expression;  // as the user wrote it
+  Request request;
+  symbols::ValueType type;
+  std::string target;  // "app (pid 812, 4 threads)"
+  std::string collector;
+  CpuSet cpus;
+  std::size_t slots = 0;
+  std::vector<std::string> notes;  // weaker than asked for, one sentence each
+};
+
+// A stack, resolved once and named by a number that reporters may cache their own rendering under.
+// Numbers are not reused within a run, even when the table that hands them out forgets old stacks.
+struct ResolvedStack {
+  std::uint64_t id = 0;
+  // The culprit's frames (innermost inlined first), then the callers.
+  std::vector<symbols::Frame> frames;
+};
+
+// One hit with everything that is known of it. Borrowed: valid only during the call.
+struct HitView {
+  const Hit& hit;
+  std::optional<RemoteAddress> ip;  // of the instruction that made the access; nullopt if unknown
+  std::string_view instruction;     // its text; "" if unknown
+  const ResolvedStack& stack;       // frames[0] is where the access was made
+};
+
+struct WatchEnd {
+  std::uint64_t hits = 0;  // delivered, after --when
+  std::uint64_t lost = 0;
+  std::uint64_t filtered = 0;   // caught, and rejected by --when
+  std::uint64_t undecided = 0;  // caught, and reported although --when could not be evaluated
+  Nanoseconds gap;
+  Nanoseconds duration;
+  std::string reason;  // "interrupted", "the target exited with status 0", "100 hits", ...
+};
+
+class Reporter {
+ public:
+  Reporter() = default;
+  Reporter(const Reporter&) = delete;
+  Reporter& operator=(const Reporter&) = delete;
+  virtual ~Reporter() = default;
+
+  // Errors of all: output_failed (closed pipe: os_errno EPIPE; full disk: ENOSPC). After one,
+  // nothing more is written.
+  [[nodiscard]] virtual Result<void> start(const WatchStart& start) = 0;
+  [[nodiscard]] virtual Result<void> hit(const HitView& hit) = 0;
+  [[nodiscard]] virtual Result<void> lost(std::uint64_t count) = 0;
+  [[nodiscard]] virtual Result<void> end(const WatchEnd& end) = 0;
+  // Writes out what is buffered; called when the watch has nothing else to do, so that a reader
+  // sees hits promptly.
+  [[nodiscard]] virtual Result<void> flush() = 0;
+};
+
+}  // namespace trapline::report

@@ -1,0 +1,54 @@
+// A process's modules with their symbols and DWARF: the one place that owns elfutils handles.
+//
+// Opens a live process by its /proc/PID/maps and auxv; separate debug files are found by build-id,
+// debuglink and, if the user configured it (DEBUGINFOD_URLS), debuginfod. Not synchronised: one
+// thread. May read files; opening is lazy, so a process with hundreds of libraries costs only what
+// is asked of them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/failure.h"
+#include "trapline/base/address.h"
+#include "trapline/base/units.h"
+
+struct Dwfl;
+
+namespace trapline::symbols {
+
+struct ModuleInfo {
+  std::string path;  // as mapped; "[vdso]" for the vDSO
+  RemoteAddress start;
+  RemoteAddress end;
+};
+
+class ProcessImage {
+ public:
+  // Errors: no_such_process, permission_denied, os_failure.
+  [[nodiscard]] static Result<std::unique_ptr<ProcessImage>> open(ProcessId pid);
+
+  ProcessImage(const ProcessImage&) = delete;
+  ProcessImage& operator=(const ProcessImage&) = delete;
+  ~ProcessImage();
+
+  // Looks at the process's mappings again (after dlopen). Handles of modules that stayed are kept.
+  [[nodiscard]] Result<void> refresh();
+
+  [[nodiscard]] ProcessId pid() const;
+  [[nodiscard]] std::vector<ModuleInfo> modules() const;
+  [[nodiscard]] std::optional<ModuleInfo> module_at(RemoteAddress address) const;
+
+  // For the other files of this folder; nobody else touches elfutils.
+  [[nodiscard]] Dwfl* dwfl() const;
+
+ private:
+  struct Impl;
+  explicit ProcessImage(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace trapline::symbols

@@ -1,0 +1,63 @@
+// From an instruction's address to its function, source line and inlined frames. Cached; memory is
+// bounded.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "symbols/process_image.h"
+#include "trapline/base/address.h"
+
+namespace trapline::symbols {
+
+// One frame of a stack. An unknown field is empty (or 0 for line).
+struct Frame {
+  RemoteAddress ip;          // for a caller: its return address
+  std::string symbol;        // demangled, without parameters' default clutter: as c++filt prints it
+  std::uint64_t offset = 0;  // of ip in the function (not meaningful for inlined frames)
+  std::string file;          // as DWARF has it, made absolute with the compilation directory
+  std::uint32_t line = 0;
+  std::string module;    // basename
+  bool inlined = false;  // this frame was inlined into the next one
+};
+
+struct FunctionRange {
+  RemoteAddress start;
+  RemoteAddress end;
+  std::string name;
+};
+
+class Symbolizer {
+ public:
+  // Borrows the image, which must outlive it. `cache_limit`: addresses remembered before the cache
+  // is emptied.
+  explicit Symbolizer(ProcessImage& image, std::size_t cache_limit = 65536);
+  Symbolizer(const Symbolizer&) = delete;
+  Symbolizer& operator=(const Symbolizer&) = delete;
+  ~Symbolizer();
+
+  // Frames of the code at `ip`, the innermost inlined one first; at least one (perhaps with only ip
+  // set). `ip` is the instruction itself: for a return address pass `is_return_address`, so that
+  // the call is looked up. The span stays valid until the next call.
+  [[nodiscard]] std::span<const Frame> frames_at(RemoteAddress ip, bool is_return_address);
+
+  // The function that contains `ip`, from ELF symbols or DWARF; nullopt if neither knows.
+  [[nodiscard]] std::optional<FunctionRange> function_at(RemoteAddress ip);
+
+  // A kernel address: from kallsyms, where that may be read.
+  [[nodiscard]] Frame kernel_frame(RemoteAddress ip);
+
+  // Forget everything (after ProcessImage::refresh).
+  void clear();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace trapline::symbols
