@@ -1,0 +1,112 @@
+#include "tests/linux/watch_fixture.h"
+
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace trapline::testing {
+
+unsigned line_of(const std::string& file, const std::string& mark) {
+  std::ifstream source(std::string(TARGET_SOURCES) + "/" + file);
+  std::string line;
+  for (unsigned number = 1; std::getline(source, line); ++number) {
+    if (line.ends_with("// " + mark)) return number;
+  }
+  ADD_FAILURE() << "no mark " << mark << " in " << file;
+  return 0;
+}
+
+Puppet::Puppet(const std::string& program) : process_({program}) {
+  const auto line = process_.read_line();
+  EXPECT_TRUE(line && line->starts_with("ready")) << line.value_or("(nothing)");
+}
+
+std::string Puppet::obey(const std::string& line) {
+  process_.write_line(line);
+  const auto answer = process_.read_line();
+  EXPECT_TRUE(answer && answer->starts_with("ok"))
+      << line << " was answered by " << answer.value_or("(nothing)");
+  return answer.value_or("");
+}
+
+std::vector<std::string> watch_arguments(const std::string& what, const Puppet& puppet,
+                                         const std::vector<std::string>& more) {
+  std::vector<std::string> arguments{what, "-p", std::to_string(puppet.pid())};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+namespace {
+
+std::vector<std::string> command_line(const std::vector<std::string>& arguments) {
+  std::vector<std::string> line{TRAPLINE_COMMAND, "watch", "-f", "json"};
+  line.insert(line.end(), arguments.begin(), arguments.end());
+  return line;
+}
+
+}  // namespace
+
+Watch::Watch(const std::vector<std::string>& arguments) : process_(command_line(arguments)) {
+  const auto line = process_.read_line();
+  if (!line) {
+    ADD_FAILURE() << "no start line; standard error: " << process_.wait().err;
+    return;
+  }
+  start_ = nlohmann::json::parse(*line, nullptr, false);
+  EXPECT_EQ(start_.value("type", ""), "start") << *line;
+}
+
+Watch::Result Watch::finish() {
+  const ChildProcess::Exit exit = process_.wait();
+  EXPECT_FALSE(exit.timed_out) << "the watch did not end";
+  Result result;
+  result.status = exit.status;
+  result.err = exit.err;
+  std::istringstream lines(exit.out);
+  for (std::string line; std::getline(lines, line);) {
+    auto record = nlohmann::json::parse(line, nullptr, false);
+    EXPECT_FALSE(record.is_discarded()) << line;
+    const std::string type = record.value("type", "");
+    if (type == "hit") {
+      result.hits.push_back(std::move(record));
+    } else if (type == "lost") {
+      result.lost.push_back(std::move(record));
+    } else if (type == "end") {
+      result.end = std::move(record);
+    } else {
+      ADD_FAILURE() << "unexpected record: " << line;
+    }
+  }
+  return result;
+}
+
+Watch::Result Watch::interrupt() {
+  process_.signal(SIGINT);
+  return finish();
+}
+
+bool all_slots_are_free(pid_t pid) {
+  static int probe[4];
+  std::vector<int> descriptors;
+  for (int& variable : probe) {
+    perf_event_attr attributes{};
+    attributes.size = sizeof attributes;
+    attributes.type = PERF_TYPE_BREAKPOINT;
+    attributes.bp_type = HW_BREAKPOINT_W;
+    attributes.bp_addr = reinterpret_cast<std::uintptr_t>(&variable);
+    attributes.bp_len = HW_BREAKPOINT_LEN_4;
+    attributes.disabled = 1;
+    attributes.exclude_kernel = 1;
+    const long fd = ::syscall(SYS_perf_event_open, &attributes, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    if (fd >= 0) descriptors.push_back(static_cast<int>(fd));
+  }
+  for (const int fd : descriptors) ::close(fd);
+  return descriptors.size() == std::size(probe);
+}
+
+}  // namespace trapline::testing

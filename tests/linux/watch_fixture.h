@@ -1,0 +1,69 @@
+// The puppet, watched by the built command: what every end-to-end test starts from.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/linux/child_process.h"
+
+namespace trapline::testing {
+
+// The line number of the comment `// MARK` in a source file of tests/linux/targets.
+[[nodiscard]] unsigned line_of(const std::string& file, const std::string& mark);
+
+// A running puppet that has said "ready".
+class Puppet {
+ public:
+  explicit Puppet(const std::string& program = PUPPET_PROGRAM);
+
+  [[nodiscard]] pid_t pid() const { return process_.pid(); }
+  // Sends one line and waits for its "ok"; returns the answer.
+  std::string obey(const std::string& line);
+  // Sends one line that has no answer (exit, crash, exec).
+  void send(const std::string& line) { process_.write_line(line); }
+  [[nodiscard]] ChildProcess& process() { return process_; }
+
+ private:
+  ChildProcess process_;
+};
+
+// `trapline watch ARGUMENTS -f json`, whose start line has been read.
+class Watch {
+ public:
+  explicit Watch(const std::vector<std::string>& arguments);
+
+  [[nodiscard]] const nlohmann::json& start() const { return start_; }
+  [[nodiscard]] ChildProcess& process() { return process_; }
+
+  struct Result {
+    int status = -1;
+    std::string err;
+    std::vector<nlohmann::json> hits;
+    std::vector<nlohmann::json> lost;
+    nlohmann::json end;
+  };
+  // Waits for its end and parses all it printed; a line that is not JSON is a test failure.
+  [[nodiscard]] Result finish();
+  // Ctrl-C, then finish().
+  [[nodiscard]] Result interrupt();
+
+ private:
+  ChildProcess process_;
+  nlohmann::json start_;
+};
+
+// The command line of a watch on `what` in a puppet.
+[[nodiscard]] std::vector<std::string> watch_arguments(const std::string& what,
+                                                       const Puppet& puppet,
+                                                       const std::vector<std::string>& more = {});
+
+// True if all four debug registers of `pid` can be had: nothing is left installed.
+[[nodiscard]] bool all_slots_are_free(pid_t pid);
+
+}  // namespace trapline::testing

@@ -1,0 +1,302 @@
+// What a hit says, on every collector: the same program, the same expectations.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "tests/linux/watch_fixture.h"
+
+namespace trapline::testing {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+
+class WatchHits : public ::testing::TestWithParam<const char*> {
+ protected:
+  std::vector<std::string> arguments(const std::string& what, std::vector<std::string> more = {}) {
+    more.insert(more.end(), {"--collector", GetParam()});
+    return watch_arguments(what, puppet_, more);
+  }
+
+  Puppet puppet_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Collectors, WatchHits, ::testing::Values("perf", "ptrace"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(WatchHits, NamesTheWriterItsLineAndBothValues) {
+  Watch watch(arguments("counter"));
+  EXPECT_EQ(watch.start()["collector"], GetParam());
+  EXPECT_EQ(watch.start()["watch"]["length"], 4);
+  puppet_.obey("bump 3");
+  const auto result = watch.interrupt();
+  EXPECT_EQ(result.status, 0);
+  ASSERT_EQ(result.hits.size(), 3U);
+  int value = 0;
+  for (const auto& hit : result.hits) {
+    EXPECT_EQ(hit["pid"], puppet_.pid());
+    EXPECT_EQ(hit["tid"], puppet_.pid());
+    EXPECT_EQ(hit["comm"], "puppet");
+    EXPECT_EQ(hit["symbol"], "bump");
+    EXPECT_THAT(hit["file"].get<std::string>(), EndsWith("puppet.c"));
+    EXPECT_EQ(hit["line"], line_of("puppet.c", "BUMP"));
+    EXPECT_EQ(hit["address"], watch.start()["watch"]["address"]);
+    EXPECT_EQ(hit["access"], "w");
+    EXPECT_EQ(hit["old"], value);
+    EXPECT_EQ(hit["new"], value + 1);
+    EXPECT_THAT(hit["instruction"].get<std::string>(), HasSubstr("dword ptr"));
+    ++value;
+  }
+  EXPECT_EQ(result.end["hits"], 3);
+  EXPECT_EQ(result.end["lost"], 0);
+}
+
+TEST_P(WatchHits, StackLeadsFromTheWriterToMain) {
+  Watch watch(arguments("counter"));
+  puppet_.obey("bump 1");
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 1U);
+  std::vector<std::string> symbols;
+  for (const auto& frame : result.hits[0]["stack"]) symbols.push_back(frame.value("symbol", ""));
+  ASSERT_GE(symbols.size(), 4U);
+  EXPECT_EQ(symbols[0], "bump");
+  EXPECT_EQ(symbols[1], "bump_many");
+  EXPECT_EQ(symbols[2], "obey");
+  EXPECT_EQ(symbols[3], "main");
+}
+
+TEST_P(WatchHits, DwarfStackLeadsFromTheWriterToMain) {
+  Watch watch(arguments("counter", {"--stack", "dwarf"}));
+  puppet_.obey("bump 1");
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 1U);
+  std::set<std::string> symbols;
+  for (const auto& frame : result.hits[0]["stack"]) symbols.insert(frame.value("symbol", ""));
+  EXPECT_TRUE(symbols.contains("bump") && symbols.contains("obey") && symbols.contains("main"))
+      << result.hits[0]["stack"].dump();
+}
+
+TEST_P(WatchHits, InlinedFrameIsNamedAboveItsFunction) {
+  Watch watch(arguments("counter"));
+  puppet_.obey("inline");
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 1U);
+  const auto& hit = result.hits[0];
+  EXPECT_EQ(hit["symbol"], "bump_inlined");
+  EXPECT_EQ(hit["line"], line_of("puppet.c", "INLINED"));
+  EXPECT_EQ(hit["stack"][0]["inlined"], true);
+  EXPECT_EQ(hit["stack"][1]["symbol"], "bump_through_inline");
+}
+
+TEST_P(WatchHits, EveryThreadIsSeenAndNoHitIsLost) {
+  Watch watch(arguments("counter"));
+  puppet_.obey("threads 8 50");
+  const auto result = watch.interrupt();
+  std::set<int> threads;
+  for (const auto& hit : result.hits) threads.insert(hit["tid"].get<int>());
+  EXPECT_EQ(threads.size(), 8U);
+  EXPECT_EQ(result.hits.size(), 400U);
+  EXPECT_EQ(result.end["lost"], 0);
+}
+
+TEST_P(WatchHits, ReadsAreSeenWithReadWriteAccess) {
+  Watch watch(arguments("counter", {"-t", "rw"}));
+  puppet_.obey("look");
+  const auto result = watch.interrupt();
+  ASSERT_GE(result.hits.size(), 1U);
+  EXPECT_EQ(result.hits[0]["symbol"], "read_counter");
+}
+
+TEST_P(WatchHits, ReadsAreSilentWithWriteAccess) {
+  Watch watch(arguments("counter"));
+  puppet_.obey("look");
+  EXPECT_EQ(watch.interrupt().hits.size(), 0U);
+}
+
+TEST_P(WatchHits, FunctionCallsAreSeenWithTheirCaller) {
+  Watch watch(arguments("bump", {"-t", "x"}));
+  puppet_.obey("bump 5");
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 5U);
+  EXPECT_EQ(result.hits[0]["symbol"], "bump");
+  EXPECT_EQ(result.hits[0].value("offset", -1), 0);
+  EXPECT_EQ(result.hits[0]["stack"][1]["symbol"], "bump_many");
+}
+
+TEST_P(WatchHits, UnalignedObjectIsSplitAndSeenWhole) {
+  Watch watch(arguments("unaligned.value"));
+  EXPECT_GE(watch.start()["slots"], 2);
+  puppet_.obey("fields 77");
+  const auto result = watch.interrupt();
+  ASSERT_GE(result.hits.size(), 1U);
+  EXPECT_EQ(result.hits.back()["new"], 77);
+  EXPECT_EQ(result.hits.front()["symbol"], "write_fields");
+}
+
+TEST_P(WatchHits, LimitOfHitsEndsTheWatchAndLeavesTheTargetRunning) {
+  Watch watch(arguments("counter", {"-n", "2"}));
+  puppet_.obey("bump 10");
+  const auto result = watch.finish();
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.hits.size(), 2U);
+  EXPECT_EQ(puppet_.obey("bump 1"), "ok 11");
+  EXPECT_TRUE(all_slots_are_free(puppet_.pid()));
+}
+
+TEST_P(WatchHits, DurationEndsTheWatch) {
+  Watch watch(arguments("counter", {"--duration", "0.3"}));
+  const auto result = watch.finish();
+  EXPECT_EQ(result.status, 0);
+  EXPECT_GE(result.end["duration_ns"], 300'000'000);
+  EXPECT_LT(result.end["duration_ns"], 5'000'000'000);
+}
+
+TEST_P(WatchHits, ChangedHidesWritesOfTheSameValue) {
+  puppet_.obey("set 5");
+  Watch watch(arguments("counter", {"--when", "changed"}));
+  puppet_.obey("set 5");
+  puppet_.obey("set 6");
+  puppet_.obey("set 6");
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 1U);
+  EXPECT_EQ(result.hits[0]["old"], 5);
+  EXPECT_EQ(result.hits[0]["new"], 6);
+  EXPECT_EQ(result.end["filtered"], 2);
+}
+
+TEST_P(WatchHits, AllConditionsMustHold) {
+  Watch watch(arguments("counter", {"--when", "new>2", "--when", "new<=4"}));
+  for (const char* line : {"set 1", "set 3", "set 4", "set 5"}) puppet_.obey(line);
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 2U);
+  EXPECT_EQ(result.hits[0]["new"], 3);
+  EXPECT_EQ(result.hits[1]["new"], 4);
+}
+
+TEST_P(WatchHits, ForkedChildrenAreSeenOnlyWhenAskedFor) {
+  {
+    Watch watch(arguments("counter"));
+    puppet_.obey("fork 4");
+    puppet_.obey("bump 1");
+    EXPECT_EQ(watch.interrupt().hits.size(), 1U);
+  }
+  Watch watch(arguments("counter", {"--children"}));
+  puppet_.obey("fork 4");
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 4U);
+  EXPECT_NE(result.hits[0]["pid"], puppet_.pid());
+}
+
+TEST_P(WatchHits, EndRecordTellsHowTheTargetEnded) {
+  Watch watch(arguments("counter"));
+  puppet_.obey("bump 1");
+  puppet_.send("exit 3");
+  const auto result = watch.finish();
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.hits.size(), 1U);
+  EXPECT_THAT(result.end["reason"].get<std::string>(), HasSubstr("target"));
+}
+
+TEST_P(WatchHits, KilledTargetEndsTheWatch) {
+  Watch watch(arguments("counter"));
+  puppet_.obey("bump 2");
+  puppet_.send("crash");
+  const auto result = watch.finish();
+  EXPECT_EQ(result.hits.size(), 2U);
+  EXPECT_FALSE(result.end.is_null());
+}
+
+TEST_P(WatchHits, ExecEndsTheWatchAndTheNewProgramRuns) {
+  Watch watch(arguments("counter"));
+  puppet_.obey("bump 1");
+  puppet_.send("exec " PUPPET_PROGRAM);
+  const auto ready = puppet_.process().read_line();
+  ASSERT_TRUE(ready && ready->starts_with("ready")) << ready.value_or("(nothing)");
+  puppet_.obey("bump 5");
+  const auto result = watch.finish();
+  EXPECT_EQ(result.hits.size(), 1U);
+  EXPECT_THAT(result.end["reason"].get<std::string>(), HasSubstr("executed another program"));
+  EXPECT_TRUE(all_slots_are_free(puppet_.pid()));
+}
+
+TEST_P(WatchHits, ValuesOffLeavesThemOut) {
+  Watch watch(arguments("counter", {"--values", "off"}));
+  puppet_.obey("bump 1");
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 1U);
+  EXPECT_FALSE(result.hits[0].contains("old"));
+  EXPECT_FALSE(result.hits[0].contains("new"));
+}
+
+TEST_P(WatchHits, InterruptFreesEveryDebugRegister) {
+  Watch watch(arguments("cfg"));
+  const auto result = watch.interrupt();
+  EXPECT_EQ(result.end["reason"], "interrupted");
+  EXPECT_TRUE(all_slots_are_free(puppet_.pid()));
+}
+
+// The types a value can have, and how each reads in JSON.
+struct TypedCase {
+  const char* what;
+  const char* command;
+  nlohmann::json expected;
+};
+
+class WatchTypes : public ::testing::TestWithParam<TypedCase> {};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, WatchTypes,
+                         ::testing::Values(TypedCase{"cfg.mode", "fields 9", 9},
+                                           TypedCase{"file_static", "fields 9", 9},
+                                           TypedCase{"puppet.c:file_static", "fields 9", 9},
+                                           TypedCase{"small", "fields 300", 44},
+                                           TypedCase{"big", "fields 5", -5},
+                                           TypedCase{"real", "fields 5", 2.5},
+                                           TypedCase{"cfg.head->value", "fields 8", 8}),
+                         [](const auto& info) { return "Case" + std::to_string(info.index); });
+
+TEST_P(WatchTypes, NewValueReadsAsTheTypeSays) {
+  Puppet puppet;
+  Watch watch(watch_arguments(GetParam().what, puppet));
+  puppet.obey(GetParam().command);
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 1U);
+  EXPECT_EQ(result.hits[0]["new"], GetParam().expected) << result.hits[0].dump();
+  EXPECT_EQ(result.hits[0]["symbol"], "write_fields");
+}
+
+TEST(WatchKernel, WriteBySystemCallIsSeenWithItsUserStack) {
+  Puppet puppet;
+  Watch watch(watch_arguments("buffer[3]", puppet, {"--collector", "perf"}));
+  puppet.obey("read");
+  const auto result = watch.interrupt();
+  ASSERT_GE(result.hits.size(), 1U);
+  EXPECT_EQ(result.hits[0]["kernel"], true);
+  std::set<std::string> symbols;
+  for (const auto& frame : result.hits[0]["stack"]) symbols.insert(frame.value("symbol", ""));
+  EXPECT_TRUE(symbols.contains("read_into_buffer")) << result.hits[0]["stack"].dump();
+}
+
+TEST(WatchCommand, IsInstalledBeforeMainAndReturnsTheCommandsStatus) {
+  Watch watch({"counter", "--", PUPPET_PROGRAM});
+  EXPECT_FALSE(watch.start().is_null());
+  watch.process().write_line("bump 2");
+  watch.process().write_line("exit 7");
+  const auto exit = watch.process().wait();
+  EXPECT_EQ(exit.status, 7);
+  EXPECT_THAT(exit.out, HasSubstr("\"symbol\":\"bump\""));
+  EXPECT_THAT(exit.out, HasSubstr("\"hits\":2"));
+}
+
+TEST(WatchCommand, SharedLibraryVariableCanBeNamedBeforeMain) {
+  Watch watch({"_IO_2_1_stdout_.file._IO_write_ptr", "-n", "1", "--", "/bin/echo", "hello"});
+  const auto exit = watch.process().wait();
+  EXPECT_EQ(exit.status, 0);
+  EXPECT_THAT(exit.out, HasSubstr("hello"));
+  EXPECT_THAT(exit.out, HasSubstr("\"type\":\"hit\""));
+}
+
+}  // namespace
+}  // namespace trapline::testing

@@ -1,0 +1,131 @@
+#include "tools/trapline/commands/watch_arguments.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <utility>
+
+#include "trapline/watch/condition.h"
+
+namespace trapline::command {
+namespace {
+
+constexpr double kNanosecondsPerSecond = 1e9;
+
+const std::map<std::string, Access> kAccessNames{
+    {"r", Access::read}, {"w", Access::write}, {"rw", Access::read_write}, {"x", Access::execute}};
+const std::map<std::string, linux_port::StackMode> kStackNames{
+    {"fp", linux_port::StackMode::frame_pointer},
+    {"dwarf", linux_port::StackMode::dwarf},
+    {"none", linux_port::StackMode::none}};
+const std::map<std::string, bool> kValuesNames{{"auto", true}, {"off", false}};
+const std::map<std::string, OutputFormat> kFormatNames{{"text", OutputFormat::text},
+                                                       {"json", OutputFormat::json}};
+const std::map<std::string, CollectorChoice> kCollectorNames{{"auto", CollectorChoice::automatic},
+                                                             {"perf", CollectorChoice::perf},
+                                                             {"ptrace", CollectorChoice::ptrace}};
+
+// CLI11's own transformer lists numbers beside the words; users only ever see the words.
+template <typename Value>
+CLI::Option* add_choice(CLI::App& app, const std::string& names, Value& value,
+                        const std::map<std::string, Value>& choices, const std::string& help) {
+  std::string words;
+  for (const auto& [word, meaning] : choices) words += (words.empty() ? "" : "|") + word;
+  return app
+      .add_option_function<std::string>(
+          names,
+          [&value, &choices, names, words](const std::string& text) {
+            const auto found = choices.find(text);
+            if (found == choices.end())
+              throw CLI::ValidationError(names, fmt::format("'{}' is none of {}", text, words));
+            value = found->second;
+          },
+          help)
+      ->type_name(words);
+}
+
+Failure condition_failure(const std::string& text, const ConditionError& error) {
+  return Failure{Error{ErrorCode::bad_syntax},
+                 fmt::format("--when '{}': {} (at character {})\n    {}\n    {:>{}}", text,
+                             error.reason, error.position + 1, text, '^', error.position + 1)};
+}
+
+}  // namespace
+
+CLI::App* WatchArguments::declare(CLI::App& app) {
+  command_ = app.add_subcommand(
+      "watch", "Report every access to a variable: who, from where, old and new value");
+  CLI::App& watch = *command_;
+  watch.usage("Usage: trapline watch WHAT (-p PID | -- CMD ARGS...) [OPTIONS]");
+  watch
+      .add_option("WHAT", options_.what,
+                  "counter | cfg.mode | table[3].next->len | file.c:var | *0xADDR:LEN | func")
+      ->required();
+  watch.add_option("CMD", options_.command, "a command to start and watch, after --")
+      ->type_name("[ARGS...]");
+  watch.add_option("-p,--pid", pid_, "a running process; a thread's id watches that thread only")
+      ->type_name("PID")
+      ->check(CLI::PositiveNumber);
+  watch.add_flag("--children", options_.follow_children, "also processes that the target forks");
+  add_choice(watch, "-t,--access", options_.access, kAccessNames, "kind of access (default w)");
+  watch.add_option("-l,--length", length_, "bytes (default: the size of WHAT's type)")
+      ->type_name("BYTES")
+      ->check(CLI::PositiveNumber);
+  watch
+      .add_option("--when", conditions_,
+                  "changed | new==0 | old!=new | new>100 | tid==42 | cpu==1; all must hold")
+      ->type_name("COND")
+      ->allow_extra_args(false);
+  add_choice(watch, "--stack", options_.stack, kStackNames, "how callers are found (default fp)");
+  add_choice(watch, "--values", options_.values, kValuesNames, "old and new value (default auto)");
+  watch.add_option("-n,--max-hits", max_hits_, "end after N hits")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  watch.add_option("--duration", duration_seconds_, "end after SECONDS")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber);
+  watch.add_flag("--summary", options_.summary,
+                 "no line per hit; a table of who touched it, by stack");
+  add_choice(watch, "-f,--format", options_.format, kFormatNames,
+             "default: text on a terminal, else json");
+  watch.add_option("-o,--output", options_.output, "write hits to FILE")->type_name("FILE");
+  add_choice(watch, "--collector", options_.collector, kCollectorNames,
+             "how hits are caught (default auto)");
+  return command_;
+}
+
+Result<WatchOptions> WatchArguments::options() const {
+  WatchOptions options = options_;
+  const bool has_pid = command_->count("--pid") > 0;
+  if (has_pid == !options.command.empty()) {
+    return fail(ErrorCode::bad_syntax,
+                has_pid ? "give either -p PID or -- CMD, not both"
+                        : "say whom to watch: -p PID for a running process, or -- CMD ARGS...");
+  }
+  if (has_pid) options.pid = pid_;
+  if (command_->count("--length") > 0) {
+    if (options.access == Access::execute) {
+      return fail(ErrorCode::bad_syntax,
+                  "-t x watches one instruction, the function's first; leave --length out");
+    }
+    options.length = ByteCount{length_};
+  }
+  if (command_->count("--max-hits") > 0) options.max_hits = max_hits_;
+  if (command_->count("--duration") > 0) {
+    options.duration =
+        Nanoseconds{static_cast<std::uint64_t>(duration_seconds_ * kNanosecondsPerSecond)};
+  }
+  for (const std::string& text : conditions_) {
+    const auto condition = parse_condition(text);
+    if (!condition) return std::unexpected(condition_failure(text, condition.error()));
+    if (condition->needs_values() && (!options.values || options.access == Access::execute)) {
+      return fail(ErrorCode::bad_syntax,
+                  fmt::format("--when '{}' needs the values of hits, which {} leaves out", text,
+                              options.values ? "-t x" : "--values off"));
+    }
+    options.conditions.push_back(*condition);
+  }
+  return options;
+}
+
+}  // namespace trapline::command

@@ -1,0 +1,95 @@
+#include "tools/trapline/watch/collector_choice.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <span>
+#include <utility>
+
+#include "ports/linux/perf_collector.h"
+#include "ports/linux/ptrace_collector.h"
+#include "ports/linux/self_test.h"
+#include "ports/linux/slot_holders.h"
+
+namespace trapline::command {
+namespace {
+
+// One row per collector, in order of preference.
+struct Candidate {
+  CollectorChoice choice;
+  const char* name;
+  Result<void> (*self_test)();
+  std::unique_ptr<linux_port::Collector> (*make)();
+};
+
+constexpr std::array kCandidates{
+    Candidate{CollectorChoice::perf, "perf", linux_port::self_test_perf,
+              linux_port::make_perf_collector},
+    Candidate{CollectorChoice::ptrace, "ptrace", linux_port::self_test_ptrace,
+              linux_port::make_ptrace_collector},
+};
+
+// Whether another collector could still do what this one refused.
+bool another_may_work(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::permission_denied:
+    case ErrorCode::not_supported:
+    case ErrorCode::limit_reached:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Result<InstalledCollector> try_candidate(const Candidate& candidate, const WatchOptions& options,
+                                         const linux_port::TargetScope& scope, const Plan& plan) {
+  if (auto tested = candidate.self_test(); !tested)
+    return std::unexpected(std::move(tested.error()));
+  InstalledCollector installed;
+  installed.collector = candidate.make();
+  linux_port::CollectorOptions collector_options;
+  collector_options.stack = options.stack;
+  auto report = installed.collector->install(scope, plan, collector_options);
+  if (!report) return std::unexpected(std::move(report.error()));
+  installed.report = std::move(*report);
+  installed.notes = installed.report.notes;
+  return installed;
+}
+
+Failure with_holders(Failure failure, const linux_port::TargetScope& scope) {
+  const std::string holders =
+      linux_port::describe_holders(linux_port::find_slot_holders(scope.pid));
+  if (!holders.empty()) failure.message += ": " + holders;
+  return failure;
+}
+
+}  // namespace
+
+Result<InstalledCollector> install_collector(const WatchOptions& options,
+                                             const linux_port::TargetScope& scope,
+                                             const Plan& plan) {
+  std::vector<std::string> refusals;
+  for (const Candidate& candidate : kCandidates) {
+    if (options.collector != CollectorChoice::automatic && options.collector != candidate.choice)
+      continue;
+    auto installed = try_candidate(candidate, options, scope, plan);
+    if (installed) {
+      installed->notes.insert(installed->notes.begin(), refusals.begin(), refusals.end());
+      return installed;
+    }
+    Failure failure = std::move(installed.error());
+    if (failure.error.code == ErrorCode::no_free_slot)
+      return std::unexpected(with_holders(std::move(failure), scope));
+    const bool is_last =
+        &candidate == &kCandidates.back() || options.collector != CollectorChoice::automatic;
+    if (!another_may_work(failure.error) || is_last) {
+      for (const std::string& refusal : refusals) failure.message += "\n  " + refusal;
+      return std::unexpected(std::move(failure));
+    }
+    refusals.push_back(
+        fmt::format("collector {} was not used: {}", candidate.name, failure.message));
+  }
+  return fail(ErrorCode::wrong_state, "no collector is built in");
+}
+
+}  // namespace trapline::command

@@ -1,0 +1,28 @@
+// Which collector a watch uses: the best that this user may use here and that is proved to fire.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/failure.h"
+#include "ports/linux/collector.h"
+#include "tools/trapline/watch/watch_options.h"
+#include "trapline/watch/plan.h"
+
+namespace trapline::command {
+
+struct InstalledCollector {
+  std::unique_ptr<linux_port::Collector> collector;
+  linux_port::InstallReport report;
+  std::vector<std::string> notes;  // why it is not the first choice; what it cannot do
+};
+
+// Tests that a debug register fires here, then installs the plan. With CollectorChoice::automatic
+// the next collector is taken when one is forbidden or missing (never when slots are taken: they
+// share them), and the notes say so.
+[[nodiscard]] Result<InstalledCollector> install_collector(const WatchOptions& options,
+                                                           const linux_port::TargetScope& scope,
+                                                           const Plan& plan);
+
+}  // namespace trapline::command

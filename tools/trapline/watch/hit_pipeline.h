@@ -1,0 +1,72 @@
+// From a collector's sample to a line of the report: culprit, values, conditions, stack.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/failure.h"
+#include "decode/culprit.h"
+#include "ports/linux/collector.h"
+#include "report/reporter.h"
+#include "report/stack_table.h"
+#include "symbols/process_image.h"
+#include "symbols/symbolizer.h"
+#include "tools/trapline/watch/value_tracker.h"
+#include "tools/trapline/watch/watch_options.h"
+#include "tools/trapline/watch/watched_object.h"
+
+namespace trapline::command {
+
+class HitPipeline final : public linux_port::SampleSink {
+ public:
+  // All borrowed; they outlive the pipeline.
+  struct Parts {
+    const WatchOptions& options;
+    const WatchedObject& object;
+    ProcessId pid;
+    symbols::ProcessImage& image;
+    symbols::Symbolizer& symbolizer;
+    decode::CulpritFinder& finder;
+    ValueTracker& values;
+    report::Reporter& reporter;
+  };
+  explicit HitPipeline(const Parts& parts);
+
+  void on_sample(const linux_port::Sample& sample) override;
+  void on_event(const linux_port::TargetEvent& event) override;
+  void on_lost(std::uint64_t count) override;
+
+  // Why no further hit will be reported; nullopt while the watch goes on.
+  [[nodiscard]] const std::optional<std::string>& finished() const { return finished_; }
+  // The output could not be written; nothing more will be.
+  [[nodiscard]] const std::optional<Failure>& output_failure() const { return output_failure_; }
+  // As waitpid gave it, when the collector reaped the process.
+  [[nodiscard]] std::optional<int> wait_status() const { return wait_status_; }
+  // Counters so far; duration, gap and reason are the caller's.
+  [[nodiscard]] const report::WatchEnd& totals() const { return totals_; }
+
+ private:
+  [[nodiscard]] const decode::Culprit* find_culprit(const linux_port::Sample& sample);
+  [[nodiscard]] bool passes_conditions(const Hit& hit);
+  [[nodiscard]] const report::ResolvedStack& resolve_stack(const linux_port::Sample& sample,
+                                                           const Hit& hit,
+                                                           std::optional<RemoteAddress> ip);
+  [[nodiscard]] std::vector<symbols::Frame> resolve_frames(const report::StackKey& key);
+  void refresh_symbols_if_stale();
+  void note(Result<void> written);
+
+  Parts parts_;
+  ValueShape shape_;
+  report::StackTable stacks_;
+  report::WatchEnd totals_;
+  std::optional<std::string> finished_;
+  std::optional<Failure> output_failure_;
+  std::optional<int> wait_status_;
+  bool symbols_stale_ = false;
+  std::vector<RemoteAddress> unwound_;  // callers of the current hit under StackMode::dwarf
+};
+
+}  // namespace trapline::command

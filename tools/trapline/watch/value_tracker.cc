@@ -1,0 +1,79 @@
+#include "tools/trapline/watch/value_tracker.h"
+
+#include <array>
+#include <cstddef>
+#include <span>
+
+namespace trapline::command {
+namespace {
+
+constexpr std::uint64_t kWordBytes = 8;
+// A watch has few slots; only forking targets multiply them.
+constexpr std::size_t kMaxShadows = 4096;
+
+std::uint64_t little_endian(std::span<const std::byte> bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t index = bytes.size(); index-- > 0;) {
+    value = value << 8 | std::to_integer<std::uint64_t>(bytes[index]);
+  }
+  return value;
+}
+
+}  // namespace
+
+ValueTracker::ValueTracker(const Request& watch, ProcessId pid, MemoryReader& memory,
+                           decode::CulpritFinder& finder)
+    : watch_(watch), pid_(pid), memory_(memory), finder_(finder) {}
+
+ValueTracker::Range ValueTracker::value_range(const Hit& hit) const {
+  if (watch_.length.value <= kWordBytes) return {watch_.address, watch_.length};
+  return {hit.address, hit.length};
+}
+
+MemoryValue ValueTracker::read_now(const Range& range, Certainty certainty) {
+  std::array<std::byte, kWordBytes> bytes{};
+  const auto wanted = std::span(bytes).first(range.length.value);
+  if (memory_.read(range.address, wanted) != wanted.size()) return {};
+  return {little_endian(wanted), certainty};
+}
+
+void ValueTracker::read_initial(std::span<const SlotRequest> slots, bool target_is_stopped) {
+  const Certainty certainty = target_is_stopped ? Certainty::exact : Certainty::approximate;
+  for (const SlotRequest& slot : slots) {
+    Hit hit;
+    hit.address = slot.address;
+    hit.length = slot.length;
+    const Range range = value_range(hit);
+    shadow_[{pid_.value, range.address.value()}] = read_now(range, certainty);
+  }
+}
+
+MemoryValue ValueTracker::value_after(const Hit& hit, const Range& range,
+                                      const decode::Culprit* culprit,
+                                      const UserRegisters& registers, bool newest) {
+  const auto shadow = shadow_.find({hit.pid.value, range.address.value()});
+  const MemoryValue before = shadow == shadow_.end() ? MemoryValue{} : shadow->second;
+  if (culprit != nullptr) {
+    const auto known =
+        before.certainty == Certainty::unknown ? std::nullopt : std::optional(before.bits);
+    const auto result =
+        finder_.stored_value(*culprit, registers, range.address, range.length, known);
+    if (result) return {result->bits, result->depends_on_old ? before.certainty : Certainty::exact};
+  }
+  if (hit.new_value.certainty != Certainty::unknown) return hit.new_value;
+  if (newest && hit.pid == pid_) return read_now(range, Certainty::approximate);
+  return {};
+}
+
+void ValueTracker::update(Hit& hit, const decode::Culprit* culprit, const UserRegisters& registers,
+                          bool newest) {
+  const Range range = value_range(hit);
+  const MemoryValue after = value_after(hit, range, culprit, registers, newest);
+  if (shadow_.size() >= kMaxShadows) shadow_.clear();
+  MemoryValue& shadow = shadow_[{hit.pid.value, range.address.value()}];
+  hit.old_value = shadow;
+  hit.new_value = after;
+  shadow = after;
+}
+
+}  // namespace trapline::command

@@ -1,0 +1,60 @@
+// What the watched bytes were before and after each hit.
+//
+// The new value is computed from the culprit instruction and the registers where they tell it; else
+// it is what the collector saw at the trap; else, for the newest hit only, what memory holds now
+// (approximate). The old value is the new value of the hit before. A hole in the sequence (a lost
+// hit, a hit whose result is unknown) makes the next old value unknown rather than wrong.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "decode/culprit.h"
+#include "ports/linux/collector.h"
+#include "trapline/port/memory_reader.h"
+#include "trapline/watch/hit.h"
+#include "trapline/watch/request.h"
+
+namespace trapline::command {
+
+class ValueTracker {
+ public:
+  // `memory` reads the target `pid`; borrowed.
+  ValueTracker(const Request& watch, ProcessId pid, MemoryReader& memory,
+               decode::CulpritFinder& finder);
+
+  // Reads what the watched bytes hold before the first hit. `target_is_stopped`: nobody can write
+  // meanwhile.
+  void read_initial(std::span<const SlotRequest> slots, bool target_is_stopped);
+
+  // Fills old_value and new_value of `hit`. `newest`: no later hit has been delivered yet, so
+  // memory still holds its result.
+  void update(Hit& hit, const decode::Culprit* culprit, const UserRegisters& registers,
+              bool newest);
+
+  // Hits were lost: nothing that was known holds any more.
+  void forget() { shadow_.clear(); }
+
+ private:
+  struct Range {
+    RemoteAddress address;
+    ByteCount length;
+  };
+  // Values are of the whole watch where it fits a word, else of the slot that fired.
+  [[nodiscard]] Range value_range(const Hit& hit) const;
+  [[nodiscard]] MemoryValue value_after(const Hit& hit, const Range& range,
+                                        const decode::Culprit* culprit,
+                                        const UserRegisters& registers, bool newest);
+  [[nodiscard]] MemoryValue read_now(const Range& range, Certainty certainty);
+
+  Request watch_;
+  ProcessId pid_;
+  MemoryReader& memory_;
+  decode::CulpritFinder& finder_;
+  // By process (a forked child has memory of its own) and first byte. Bounded: see update().
+  std::map<std::pair<std::int32_t, std::uint64_t>, MemoryValue> shadow_;
+};
+
+}  // namespace trapline::command

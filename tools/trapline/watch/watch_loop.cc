@@ -1,0 +1,147 @@
+#include "tools/trapline/watch/watch_loop.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "ports/linux/proc_fs.h"
+
+namespace trapline::command {
+namespace {
+
+constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
+// How long an unloaded library may go unnoticed. Reading the map of a process with 1 000 mappings
+// takes 1 ms.
+constexpr Nanoseconds kMappingCheckInterval{250 * kNanosecondsPerMillisecond};
+constexpr Nanoseconds kLongestWait{1 * kNanosecondsPerSecond};
+
+}  // namespace
+
+Nanoseconds monotonic_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return Nanoseconds{static_cast<std::uint64_t>(now.tv_sec) * kNanosecondsPerSecond +
+                     static_cast<std::uint64_t>(now.tv_nsec)};
+}
+
+std::string describe_exit(std::optional<int> wait_status) {
+  if (!wait_status) return "the target ended";
+  if (WIFSIGNALED(*wait_status))
+    return fmt::format("the target was killed by signal {}", WTERMSIG(*wait_status));
+  return fmt::format("the target exited with status {}", WEXITSTATUS(*wait_status));
+}
+
+Result<StopSignals> StopSignals::block() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, number);
+  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0 || ::signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+    return fail(ErrorCode::os_failure, "signals cannot be blocked", errno);
+  }
+  linux_port::FileDescriptor descriptor(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!descriptor.is_open())
+    return fail(ErrorCode::os_failure, "signals cannot be waited for (signalfd)", errno);
+  return StopSignals(std::move(descriptor));
+}
+
+std::optional<int> StopSignals::take() const {
+  signalfd_siginfo info{};
+  if (::read(signal_fd_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
+    return std::nullopt;
+  return static_cast<int>(info.ssi_signo);
+}
+
+WatchLoop::WatchLoop(const WatchOptions& options, const WatchedObject& object,
+                     linux_port::Collector& collector, HitPipeline& pipeline,
+                     report::Reporter& reporter, Target& target, const StopSignals& signals)
+    : options_(options),
+      object_(object),
+      collector_(collector),
+      pipeline_(pipeline),
+      reporter_(reporter),
+      target_(target),
+      signals_(signals) {}
+
+Result<std::string> WatchLoop::run() {
+  const Nanoseconds start = monotonic_now();
+  if (options_.duration) deadline_ = Nanoseconds{start.value + options_.duration->value};
+  next_mapping_check_ = Nanoseconds{start.value + kMappingCheckInterval.value};
+  while (true) {
+    const auto busy = drain_once();
+    if (!busy) return std::unexpected(busy.error());
+    if (const auto reason = ended(monotonic_now())) return *reason;
+    if (*busy) continue;
+    if (auto flushed = reporter_.flush(); !flushed)
+      return std::unexpected(std::move(flushed.error()));
+    wait(wait_limit(monotonic_now()));
+  }
+}
+
+Result<bool> WatchLoop::drain_once() {
+  const auto drained = collector_.drain(pipeline_);
+  if (!drained) return std::unexpected(drained.error());
+  if (pipeline_.output_failure()) return std::unexpected(*pipeline_.output_failure());
+  target_gone_ = drained->target_gone && !drained->more_pending;
+  return drained->more_pending;
+}
+
+std::optional<std::string> WatchLoop::ended(Nanoseconds now) {
+  if (pipeline_.finished()) return pipeline_.finished();
+  if (signals_.take()) return "interrupted";
+  if (deadline_ && now >= *deadline_) {
+    return fmt::format("{} s passed", static_cast<double>(options_.duration->value) /
+                                          static_cast<double>(kNanosecondsPerSecond));
+  }
+  if (target_gone_ || (target_.has_exited() && !target_.scope().follow_children)) {
+    const auto reaped = pipeline_.wait_status() ? pipeline_.wait_status() : target_.reap(false);
+    return describe_exit(reaped);
+  }
+  if (now >= next_mapping_check_) {
+    next_mapping_check_ = Nanoseconds{now.value + kMappingCheckInterval.value};
+    if (module_is_gone())
+      return fmt::format("{}, which holds {}, was unloaded", object_.module, options_.what);
+  }
+  return std::nullopt;
+}
+
+bool WatchLoop::module_is_gone() const {
+  if (object_.module.empty()) return false;
+  const auto mappings = linux_port::read_maps(target_.scope().pid);
+  // A process that cannot be looked at is about to end, and says so itself.
+  if (!mappings || mappings->empty()) return false;
+  return std::ranges::none_of(*mappings, [&](const linux_port::Mapping& mapping) {
+    return mapping.start <= object_.request.address && object_.request.address < mapping.end;
+  });
+}
+
+Nanoseconds WatchLoop::wait_limit(Nanoseconds now) const {
+  Nanoseconds limit = std::min(kLongestWait, Nanoseconds{next_mapping_check_.value -
+                                                         std::min(next_mapping_check_, now).value});
+  if (const auto interval = collector_.drain_interval()) limit = std::min(limit, *interval);
+  if (deadline_)
+    limit = std::min(limit, Nanoseconds{deadline_->value - std::min(*deadline_, now).value});
+  return limit;
+}
+
+void WatchLoop::wait(Nanoseconds limit) {
+  std::vector<pollfd> entries;
+  entries.push_back({.fd = signals_.descriptor(), .events = POLLIN, .revents = 0});
+  entries.push_back({.fd = target_.exit_descriptor(), .events = POLLIN, .revents = 0});
+  for (const int descriptor : collector_.descriptors()) {
+    entries.push_back({.fd = descriptor, .events = POLLIN, .revents = 0});
+  }
+  // Rounded up: waking a moment late is one drain, waking a moment early is a busy loop.
+  const auto milliseconds =
+      (limit.value + kNanosecondsPerMillisecond - 1) / kNanosecondsPerMillisecond;
+  ::poll(entries.data(), entries.size(), static_cast<int>(milliseconds));
+}
+
+}  // namespace trapline::command

@@ -1,0 +1,34 @@
+// From WHAT to the range that is watched: names resolved, length chosen, slots planned.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/failure.h"
+#include "symbols/process_image.h"
+#include "symbols/value_type.h"
+#include "tools/trapline/watch/watch_options.h"
+#include "trapline/port/debug_architecture.h"
+#include "trapline/port/memory_reader.h"
+#include "trapline/watch/plan.h"
+#include "trapline/watch/request.h"
+
+namespace trapline::command {
+
+struct WatchedObject {
+  Request request;
+  Plan plan;
+  symbols::ValueType type;
+  std::string module;          // file it lies in; "" for an explicit address
+  RemoteAddress module_start;  // where that is mapped
+  std::vector<std::string> notes;
+};
+
+// Errors: those of the resolver and of make_plan, each with its sentence.
+[[nodiscard]] Result<WatchedObject> find_watched_object(const WatchOptions& options,
+                                                        symbols::ProcessImage& image,
+                                                        MemoryReader& memory,
+                                                        const DebugArchitecture& machine);
+
+}  // namespace trapline::command
