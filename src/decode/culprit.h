@@ -43,6 +43,12 @@ struct Culprit {
       false;  // its operand was computed from the registers and touches the watched bytes
 };
 
+// Up to 8 bytes, the one at the lowest address lowest.
+struct StoredValue {
+  std::uint64_t bits = 0;
+  bool depends_on_old = false;  // as trustworthy as `old` was
+};
+
 class CulpritFinder {
  public:
   // `code` reads the target's instructions; borrowed, must outlive the finder.
@@ -59,12 +65,15 @@ class CulpritFinder {
   [[nodiscard]] const Culprit* find(RemoteAddress trap_ip, const UserRegisters& registers,
                                     const WatchedRange& watched, const FunctionLookup& function);
 
-  // The bytes of [value_at, value_at + length) after the culprit ran, if the instruction and the
-  // registers after it tell exactly (a store of a register or an immediate that covers the range);
-  // else nullopt.
-  [[nodiscard]] std::optional<std::uint64_t> stored_value(const Culprit& culprit,
-                                                          const UserRegisters& registers,
-                                                          RemoteAddress value_at, ByteCount length);
+  // The bytes of [value_at, value_at + length) after the culprit ran, if the instruction, the
+  // registers after it and the bytes before it (`old`, if known) tell: a store of a register or an
+  // immediate, or arithmetic on the bytes themselves (add, sub, inc, dec, and, or, xor, not, neg,
+  // xadd) that covers exactly that range. An instruction that only reads leaves `old`. nullopt for
+  // everything else.
+  [[nodiscard]] std::optional<StoredValue> stored_value(const Culprit& culprit,
+                                                        const UserRegisters& registers,
+                                                        RemoteAddress value_at, ByteCount length,
+                                                        std::optional<std::uint64_t> old);
 
  private:
   struct Impl;

@@ -1,0 +1,7 @@
+#include "ports/linux/native_architecture.h"
+
+namespace trapline::linux_port {
+
+DebugArchitecture native_debug_architecture() { return x86_64_debug_architecture(); }
+
+}  // namespace trapline::linux_port
