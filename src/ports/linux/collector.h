@@ -57,8 +57,10 @@ struct Sample {
   std::span<const RemoteAddress> kernel_stack;  // innermost first; empty unless hit.in_kernel
   std::optional<RemoteAddress>
       user_ip;  // where user mode was, if it is not hit.trap_ip (a system call)
-  std::span<const std::byte>
-      stack_bytes;  // StackMode::dwarf: memory from the stack pointer upwards
+  // StackMode::dwarf: memory from the stack pointer upwards.
+  std::span<const std::byte> stack_bytes;
+  // No later hit is known yet: memory may still hold what this one wrote.
+  bool is_newest = true;
 };
 
 // What else can happen to the target.
