@@ -32,9 +32,15 @@ class Plan {
  public:
   // The slots in ascending order of address, not overlapping.
   [[nodiscard]] std::span<const SlotRequest> slots() const { return {slots_.data(), count_}; }
+  // Bytes covered by all slots together.
+  [[nodiscard]] ByteCount length() const;
 
  private:
   friend std::expected<Plan, Error> make_plan(const Request&, const DebugArchitecture&);
+  friend ByteCount longest_plannable(const Request&, const DebugArchitecture&);
+  // As much of the request, from its start, as the machine's slots can cover.
+  [[nodiscard]] static Plan covering(const Request& request, const DebugArchitecture& machine);
+
   std::array<SlotRequest, kMaxPlanSlots> slots_{};
   std::size_t count_ = 0;
 };
@@ -43,7 +49,7 @@ class Plan {
 [[nodiscard]] std::expected<Plan, Error> make_plan(const Request& request,
                                                    const DebugArchitecture& machine);
 
-// The longest range that starts at request.address and that make_plan would accept: for the message
+// The longest part of the request, from its start, that make_plan would accept: for the message
 // after range_too_long. Zero when not even one byte can be watched (no slots, unsupported access).
 [[nodiscard]] ByteCount longest_plannable(const Request& request, const DebugArchitecture& machine);
 

@@ -45,32 +45,31 @@ class SlotTable {
                                                    const Plan& plan);
 
   // Marks one register as somebody else's (another debugger's), so that reserve passes over it.
-  // Errors: no_free_slot if it is taken already; bad_length if there is no such register.
+  // Errors: no_free_slot if it is not free; bad_length if there is no such register.
   [[nodiscard]] std::expected<void, Error> exclude(SlotIndex slot, bool code);
 
-  // What a register holds: nullopt when free or excluded. Data and code registers are numbered
-  // apart unless shared.
+  // What a register holds: nullopt when free, excluded or not there. Data and code registers are
+  // numbered apart, and `code` chooses the numbering, unless the architecture shares one pool.
   [[nodiscard]] std::optional<SlotRequest> at(SlotIndex slot, bool code) const;
 
-  [[nodiscard]] std::size_t free_data_slots() const;
-  [[nodiscard]] std::size_t free_code_slots() const;
+  [[nodiscard]] std::size_t free_slots(bool code) const;
 
  private:
+  enum class State : std::uint8_t { free, held, excluded };
   struct Slot {
-    bool taken = false;
-    bool excluded = false;
+    State state = State::free;
     SlotRequest request;
   };
-  using Bank = std::array<Slot, kMaxPlanSlots>;
 
-  [[nodiscard]] Bank& bank_for(Access access);
-  [[nodiscard]] const Bank& bank_for(Access access) const;
+  [[nodiscard]] std::span<Slot> bank(bool code);
+  [[nodiscard]] std::span<const Slot> bank(bool code) const;
+  void give_back(const Reservation& reservation, const Plan& plan);
 
   std::uint8_t data_count_;
   std::uint8_t code_count_;
   bool shared_;
-  Bank data_{};
-  Bank code_{};
+  std::array<Slot, kMaxPlanSlots> data_{};
+  std::array<Slot, kMaxPlanSlots> code_{};  // unused where one pool is shared
 };
 
 }  // namespace trapline
