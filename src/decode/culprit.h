@@ -1,10 +1,10 @@
 // Which instruction made the access, and what it wrote.
 //
-// x86 reports a data breakpoint after the instruction (SDM vol. 3, 17.2.4 and 17.3.1.2: a trap), so
-// the saved IP is the next one. The culprit is found by decoding forward from the function's start
-// (Capstone) to the instruction that ends at the trap, and its memory operand is checked against
-// the watched bytes. Where the trap came first (Arm) the IP is the culprit itself. Unknown is said,
-// never guessed. One thread; the results are cached by trap address, bounded.
+// x86 reports a data breakpoint after the instruction (SDM vol. 3B, 17.2.4 and 17.3.1.2: a trap),
+// so the saved IP is the next one. The culprit is found by decoding forward from the function's
+// start to the instruction that ends at the trap, and its memory operand is checked against the
+// watched bytes. Where the trap comes first (Arm) the saved IP is the culprit itself. Unknown is
+// said, never guessed. One thread. What was decoded is cached by trap address, bounded.
 #pragma once
 
 #include <cstddef>
@@ -27,26 +27,30 @@ struct CodeRange {
   RemoteAddress end;
 };
 
+// The function that contains an address, or nothing.
+using FunctionLookup = std::function<std::optional<CodeRange>(RemoteAddress)>;
+
 struct WatchedRange {
   RemoteAddress address;
   ByteCount length;
   Access access = Access::write;
 };
 
-// The function that contains an address, or nothing.
-using FunctionLookup = std::function<std::optional<CodeRange>(RemoteAddress)>;
-
 struct Culprit {
   RemoteAddress ip;
   std::string text;  // Intel syntax, as "mov dword ptr [rip + 0x2ef2], eax"
-  bool operand_checked =
-      false;  // its operand was computed from the registers and touches the watched bytes
+  // Its operand was computed from the registers and touches the watched bytes. Otherwise the
+  // instruction is the only one that can have trapped here and accesses memory, but its address can
+  // no longer be computed.
+  bool operand_checked = false;
 };
 
 // Up to 8 bytes, the one at the lowest address lowest.
 struct StoredValue {
   std::uint64_t bits = 0;
   bool depends_on_old = false;  // as trustworthy as `old` was
+
+  friend constexpr bool operator==(const StoredValue&, const StoredValue&) = default;
 };
 
 class CulpritFinder {
@@ -58,22 +62,27 @@ class CulpritFinder {
   ~CulpritFinder();
 
   // nullptr if unknown: no function bounds, undecodable bytes, no instruction that ends at the
-  // trap, or one whose operand provably lies elsewhere. `function` bounds the decoding; it is
-  // called only on a cache miss. A trap at a function's first instruction is a call's push in the
-  // caller: found from the return address at [sp]. A rep string instruction that has not finished
-  // traps at itself. The pointer stays valid until the next call.
+  // trap, or one that cannot have touched the watched bytes. `function` bounds the decoding; it is
+  // called only on a cache miss.
+  //   - a trap at a function's first instruction is a call's push in the caller: found from the
+  //   return address at [sp];
+  //   - a rep string instruction that has not finished traps at itself.
+  // The pointer stays valid until the next call.
   [[nodiscard]] const Culprit* find(RemoteAddress trap_ip, const UserRegisters& registers,
                                     const WatchedRange& watched, const FunctionLookup& function);
 
-  // The bytes of [value_at, value_at + length) after the culprit ran, if the instruction, the
-  // registers after it and the bytes before it (`old`, if known) tell: a store of a register or an
-  // immediate, or arithmetic on the bytes themselves (add, sub, inc, dec, and, or, xor, not, neg,
-  // xadd) that covers exactly that range. An instruction that only reads leaves `old`. nullopt for
-  // everything else.
-  [[nodiscard]] std::optional<StoredValue> stored_value(const Culprit& culprit,
-                                                        const UserRegisters& registers,
+  // The bytes of [value_at, value_at + length) after the culprit of the last find() ran, if the
+  // instruction, the registers after it and the bytes before it (`old`, if known) tell: a store of
+  // a register or an immediate, or arithmetic on the bytes themselves (add, sub, inc, dec, and, or,
+  // xor, not, neg) that covers exactly that range. An instruction that only reads leaves `old`.
+  // nullopt for everything else, and if the operand was not checked.
+  [[nodiscard]] std::optional<StoredValue> stored_value(const UserRegisters& registers,
                                                         RemoteAddress value_at, ByteCount length,
-                                                        std::optional<std::uint64_t> old);
+                                                        std::optional<std::uint64_t> old) const;
+
+  // Forgets what was decoded: the code at an address may have changed (a library was loaded in
+  // another's place).
+  void clear();
 
  private:
   struct Impl;

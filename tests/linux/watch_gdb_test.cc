@@ -36,8 +36,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "seq", "_IO_2_1_stdout_.file._IO_write_ptr", {"/usr/bin/seq", "1", "40"}, 2},
             ProgramCase{"sort", "main_arena.top", {"/usr/bin/sort", "/etc/passwd"}, 10}),
         ::testing::Values("perf", "ptrace")),
-    [](const auto& info) {
-      return std::string(std::get<0>(info.param).name) + "_" + std::get<1>(info.param);
+    [](const auto& test) {
+      return std::string(std::get<0>(test.param).name) + "_" + std::get<1>(test.param);
     });
 
 std::string basename_of(const std::string& path) {

@@ -25,7 +25,7 @@ class WatchHits : public ::testing::TestWithParam<const char*> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Collectors, WatchHits, ::testing::Values("perf", "ptrace"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& test) { return std::string(test.param); });
 
 TEST_P(WatchHits, NamesTheWriterItsLineAndBothValues) {
   Watch watch(arguments("counter"));
@@ -255,7 +255,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, WatchTypes,
                                            TypedCase{"big", "fields 5", -5},
                                            TypedCase{"real", "fields 5", 2.5},
                                            TypedCase{"cfg.head->value", "fields 8", 8}),
-                         [](const auto& info) { return "Case" + std::to_string(info.index); });
+                         [](const auto& test) { return "Case" + std::to_string(test.index); });
 
 TEST_P(WatchTypes, NewValueReadsAsTheTypeSays) {
   Puppet puppet;

@@ -1,0 +1,102 @@
+// One decoded instruction, reduced to what finding a culprit needs: where it reads and writes
+// memory, and what it stores.
+//
+// The seam between the search (culprit.cc, any architecture) and the decoder (one folder per
+// architecture, chosen by CMake): an architecture provides Disassembler and the few facts about its
+// traps below.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "trapline/base/address.h"
+#include "trapline/port/user_registers.h"
+
+namespace trapline::decode {
+
+// Where an instruction touches memory, in terms of the registers as they are AFTER it ran.
+struct MemoryOperand {
+  bool reads = false;
+  bool writes = false;
+  ByteCount size;
+  // False: an input register was overwritten, or depends on a segment base or a count that is not
+  // known.
+  bool is_computable = true;
+  std::optional<std::uint8_t> base;  // numbers of UserRegisters
+  std::optional<std::uint8_t> index;
+  std::uint8_t scale = 1;
+  std::int64_t displacement = 0;
+  // A string instruction moved its pointer by `size`, in the direction that the flags register
+  // tells.
+  bool pointer_moved = false;
+};
+
+// What a written operand holds afterwards.
+struct StoreEffect {
+  enum class Kind : std::uint8_t {
+    unknown,
+    assign,  // source
+    add,     // old op source
+    subtract,
+    bit_and,
+    bit_or,
+    bit_xor,
+    negate,      // -old
+    complement,  // ~old
+  };
+  Kind kind = Kind::unknown;
+  std::optional<std::uint8_t> source_register;  // else `immediate`
+  std::uint8_t register_shift = 0;              // 8 for ah, bh, ch, dh
+  std::uint64_t immediate = 0;
+};
+
+struct Instruction {
+  RemoteAddress ip;
+  std::uint8_t length = 0;
+  std::string text;
+  std::array<MemoryOperand, 2> operands{};
+  std::size_t operand_count = 0;
+  StoreEffect effect;    // of the written operand
+  bool is_call = false;  // pushes a return address and goes elsewhere
+  bool may_trap_at_itself =
+      false;  // a repeated string instruction that was interrupted by its own trap
+
+  [[nodiscard]] std::span<const MemoryOperand> memory() const {
+    return {operands.data(), operand_count};
+  }
+};
+
+class Disassembler {
+ public:
+  Disassembler();
+  Disassembler(const Disassembler&) = delete;
+  Disassembler& operator=(const Disassembler&) = delete;
+  ~Disassembler();
+
+  // The length of the instruction at the start of `code`, or 0 if there is none. Fast: for walking.
+  [[nodiscard]] std::size_t length_at(std::span<const std::byte> code, RemoteAddress ip);
+  // All of it.
+  [[nodiscard]] std::optional<Instruction> decode(std::span<const std::byte> code,
+                                                  RemoteAddress ip);
+
+  // The longest instruction of the architecture.
+  [[nodiscard]] static std::size_t max_length();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The operand's address, if the registers captured tell.
+[[nodiscard]] std::optional<RemoteAddress> effective_address(const MemoryOperand& operand,
+                                                             const UserRegisters& registers);
+
+// The stack pointer among `registers`.
+[[nodiscard]] std::optional<RemoteAddress> stack_pointer(const UserRegisters& registers);
+
+}  // namespace trapline::decode
