@@ -27,8 +27,8 @@ enum class StackMode : std::uint8_t { none, frame_pointer, dwarf };
 // Whom to watch.
 struct TargetScope {
   ProcessId pid;
-  std::optional<ThreadId> only_thread;  // one thread, and none that it starts
-  bool follow_children = false;         // processes that it forks, too
+  std::optional<ThreadId> only_thread = std::nullopt;  // one thread, and none that it starts
+  bool follow_children = false;                        // processes that it forks, too
 };
 
 struct CollectorOptions {
@@ -36,6 +36,9 @@ struct CollectorOptions {
   bool registers = true;  // capture user registers (values, culprit check, dwarf)
   ByteCount dwarf_stack_bytes{
       16 * 1024};  // copied per hit for StackMode::dwarf; kernel limit 64 KiB - 8
+  // Access::execute: the slots are first instructions of functions, where the return address lies
+  // on top of the stack and no frame exists yet. False for an address in the middle of a function.
+  bool code_is_entry = true;
   ByteCount ring_bytes{
       4 * 1024 * 1024};  // per CPU, a power of two of pages; halved until the system allows it
 };
@@ -54,7 +57,8 @@ struct Sample {
   Hit hit;  // hit.callers: user frames as the kernel or a frame walk gave them
             // (StackMode::frame_pointer)
   UserRegisters registers;
-  std::span<const RemoteAddress> kernel_stack;  // innermost first; empty unless hit.in_kernel
+  // Innermost first, without hit.trap_ip; empty unless hit.in_kernel.
+  std::span<const RemoteAddress> kernel_stack;
   std::optional<RemoteAddress>
       user_ip;  // where user mode was, if it is not hit.trap_ip (a system call)
   // StackMode::dwarf: memory from the stack pointer upwards.
@@ -75,9 +79,9 @@ struct TargetEvent {
   };
   Kind kind{};
   ProcessId pid;
-  ThreadId tid;
-  ProcessId parent;
-  std::optional<int> wait_status;
+  ThreadId tid{};
+  ProcessId parent{};
+  std::optional<int> wait_status = std::nullopt;
 };
 
 class SampleSink {

@@ -1,0 +1,21 @@
+// What perf offers of this architecture's registers. One body per architecture, in its folder.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace trapline::linux_port {
+
+struct PerfArchitecture {
+  // Every user register the kernel lets through, by its perf number.
+  std::uint64_t registers = 0;
+  // The perf number of the instruction pointer.
+  std::size_t instruction_pointer = 0;
+  // A call leaves the return address at the stack pointer, where no frame-pointer walk finds it
+  // before the callee has set up its frame.
+  bool return_address_on_stack = false;
+};
+
+[[nodiscard]] PerfArchitecture native_perf_architecture();
+
+}  // namespace trapline::linux_port

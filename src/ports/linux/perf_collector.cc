@@ -1,0 +1,310 @@
+#include "ports/linux/perf_collector.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ports/linux/perf_clock.h"
+#include "ports/linux/perf_install.h"
+#include "ports/linux/perf_loss.h"
+#include "ports/linux/perf_processes.h"
+#include "ports/linux/perf_sample_builder.h"
+
+namespace trapline::linux_port {
+namespace {
+
+// The ring wakes the reader when it fills; sparse hits are shown by coming back this often.
+constexpr Nanoseconds kDrainInterval{20'000'000};
+// A record is younger than this for as long as one of another CPU may still be on its way into its
+// ring with an older time: the kernel takes the time first and publishes the record last.
+constexpr Nanoseconds kSettlingTime{2'000'000};
+constexpr Nanoseconds kProcessCheckInterval{20'000'000};
+constexpr Nanoseconds kForever{std::numeric_limits<std::uint64_t>::max()};
+
+constexpr std::size_t kMaxHitsPerDrain = 1024;
+constexpr std::size_t kMaxRecordsPerDrain = 8 * kMaxHitsPerDrain;
+// How many records are taken before their room is given back to the kernel.
+constexpr std::size_t kRecordsPerRelease = 64;
+// A trap leaves at most one sample per register, and no architecture has more than this many.
+constexpr std::size_t kMaxNeighbours = kMaxPlanSlots;
+
+// The samples that came last in one CPU's ring.
+struct RecentTraps {
+  std::vector<PerfTwinFilter::Trap> traps;
+  std::size_t since_loss = kMaxNeighbours;
+
+  void add(const PerfTwinFilter::Trap& trap) {
+    if (traps.size() == kMaxNeighbours) traps.erase(traps.begin());
+    traps.push_back(trap);
+    since_loss = std::min(since_loss + 1, kMaxNeighbours);
+  }
+  void lost() {
+    traps.clear();
+    since_loss = 0;
+  }
+};
+
+// A watch that is installed.
+class Session {
+ public:
+  Session(const TargetScope& scope, const Plan& plan, const CollectorOptions& options,
+          PerfProcesses processes, PerfInstallation installed)
+      : scope_(scope),
+        processes_(std::move(processes)),
+        installed_(std::move(installed)),
+        builder_(plan, options),
+        recent_(installed_.events.cpus().size()) {
+    refresh_descriptors();
+  }
+
+  [[nodiscard]] const InstallReport& report() const { return installed_.report; }
+  [[nodiscard]] std::span<const int> descriptors() const { return descriptors_; }
+
+  Collector::Drained drain(SampleSink& sink) {
+    const Nanoseconds now = perf_clock_now();
+    check_target(now);
+    const Nanoseconds until =
+        gone_ ? kForever : Nanoseconds{now.value - std::min(now.value, kSettlingTime.value)};
+    Collector::Drained result;
+    result.more_pending = deliver(sink, until, kMaxHitsPerDrain, kMaxRecordsPerDrain);
+    if (!result.more_pending) {
+      settle_losses(sink, until);
+      deliver_process_events(sink);
+      result.target_gone = gone_;
+    }
+    return result;
+  }
+
+  void finish(SampleSink& sink) {
+    installed_.events.disable();
+    constexpr auto kAll = std::numeric_limits<std::size_t>::max();
+    deliver(sink, kForever, kAll, kAll);
+    const std::uint64_t total = installed_.events.total(
+        [this](std::uint64_t id) { return !installed_.filter.is_redundant(id); });
+    if (const std::uint64_t lost = loss_.settle_exactly(total); lost != 0) sink.on_lost(lost);
+    processes_.check();
+    deliver_process_events(sink);
+  }
+
+ private:
+  // Delivers what was recorded up to `until`; true if it stopped at a limit.
+  bool deliver(SampleSink& sink, Nanoseconds until, std::size_t max_hits, std::size_t max_records) {
+    installed_.rings.look();
+    std::size_t hits = 0;
+    std::size_t records = 0;
+    bool stopped_early = false;
+    while (true) {
+      if (hits == max_hits || records == max_records) {
+        stopped_early = true;
+        break;
+      }
+      const auto item = installed_.rings.next(until);
+      if (!item) break;
+      ++records;
+      if (handle(*item, sink)) ++hits;
+      if (records % kRecordsPerRelease == 0) installed_.rings.release();
+    }
+    installed_.rings.release();
+    for (const std::uint64_t id : installed_.filter.take_redundant()) installed_.events.close(id);
+    return stopped_early;
+  }
+
+  // True if a hit was delivered.
+  bool handle(const PerfRingSet::Item& item, SampleSink& sink) {
+    switch (item.header.kind) {
+      case RecordKind::sample:
+        return handle_sample(item, sink);
+      case RecordKind::fork:
+        if (const auto task = decode_task(item.bytes)) handle_fork(*task, sink);
+        return false;
+      case RecordKind::exit:
+        if (const auto task = decode_task(item.bytes)) handle_exit(*task, sink);
+        return false;
+      case RecordKind::comm:
+        if (const auto comm = decode_comm(item.bytes)) {
+          names_.renamed(comm->tid, comm->name);
+          if (comm->is_exec) processes_.note_executed(comm->pid);
+        }
+        return false;
+      case RecordKind::map:
+        if (const auto map = decode_map(item.bytes); map && is_asked_for(map->pid)) {
+          sink.on_event({.kind = TargetEvent::Kind::code_mapped, .pid = map->pid, .tid = map->tid});
+        }
+        return false;
+      case RecordKind::lost:
+        loss_.suspect();
+        recent_[item.ring].lost();
+        return false;
+      case RecordKind::other:
+        return false;
+    }
+    return false;
+  }
+
+  bool handle_sample(const PerfRingSet::Item& item, SampleSink& sink) {
+    if (!decode_sample(item.bytes, installed_.layout, record_)) return false;
+    const bool is_double = judge(item);
+    if (is_double) return false;
+    auto sample = builder_.build(record_, names_.of(record_.pid, record_.tid));
+    if (!sample) return false;
+    loss_.delivered();
+    if (!is_asked_for(record_.pid)) return false;
+    sink.on_sample(*sample);
+    return true;
+  }
+
+  // Whether the sample in record_ is a double of one that another event made.
+  bool judge(const PerfRingSet::Item& item) {
+    const PerfTwinFilter::Trap trap{record_.id, record_.tid};
+    RecentTraps& recent = recent_[item.ring];
+    bool is_double = installed_.filter.is_redundant(trap.id);
+    if (!is_double && installed_.filter.is_suspect(trap.id)) {
+      neighbours_ = recent.traps;
+      const bool complete = add_following(item, trap.tid) && recent.since_loss == kMaxNeighbours;
+      is_double = installed_.filter.is_double(trap, neighbours_, complete);
+    }
+    if (installed_.filter.has_suspects()) recent.add(trap);
+    return is_double;
+  }
+
+  // Adds the samples that follow to neighbours_; returns whether all that could belong to the same
+  // trap was there to be seen. The samples of one trap stand together.
+  bool add_following(const PerfRingSet::Item& item, ThreadId tid) {
+    bool complete = true;
+    std::size_t count = 0;
+    const bool stopped = installed_.rings.visit_following(
+        item, [&](RecordHeader header, std::span<const std::byte> bytes) {
+          if (header.kind == RecordKind::lost) complete = false;
+          if (header.kind != RecordKind::sample) return false;
+          const auto origin = origin_of(bytes, installed_.layout);
+          if (!origin || origin->tid != tid) return false;
+          neighbours_.push_back({origin->id, origin->tid});
+          return ++count < kMaxNeighbours;
+        });
+    return stopped && complete;
+  }
+
+  void handle_fork(const TaskRecord& task, SampleSink& sink) {
+    const bool is_process = task.pid != task.parent_pid;
+    if (is_process && !scope_.follow_children) return;
+    if (scope_.only_thread) return;
+    sink.on_event(
+        {.kind = is_process ? TargetEvent::Kind::process_forked : TargetEvent::Kind::thread_started,
+         .pid = task.pid,
+         .tid = task.tid,
+         .parent = task.parent_pid});
+    if (!is_process) return;
+    processes_.add_child(task.pid);
+    refresh_descriptors();
+  }
+
+  void handle_exit(const TaskRecord& task, SampleSink& sink) {
+    names_.forget(task.tid);
+    if (!is_asked_for(task.pid)) return;
+    sink.on_event({.kind = TargetEvent::Kind::thread_exited, .pid = task.pid, .tid = task.tid});
+  }
+
+  [[nodiscard]] bool is_asked_for(ProcessId pid) const {
+    return !installed_.filter_by_process || pid == scope_.pid;
+  }
+
+  void check_target(Nanoseconds now) {
+    if (gone_ || now.value < last_check_.value + kProcessCheckInterval.value) return;
+    last_check_ = now;
+    processes_.check();
+    gone_ = processes_.all_gone() || (is_silent_end_possible() && installed_.events.is_hung_up());
+    refresh_descriptors();
+  }
+
+  // Whether the end of all that is watched can be something that no process tells.
+  [[nodiscard]] bool is_silent_end_possible() const {
+    return scope_.only_thread.has_value() || processes_.may_miss_exec();
+  }
+
+  void settle_losses(SampleSink& sink, Nanoseconds until) {
+    if (const std::uint64_t lost = loss_.settle(until); lost != 0) sink.on_lost(lost);
+    if (!loss_.wants_count(perf_clock_now())) return;
+    // Suspects may be doubles: left out, the total can only be too low.
+    const std::uint64_t total = installed_.events.total([this](std::uint64_t id) {
+      return !installed_.filter.is_suspect(id) && !installed_.filter.is_redundant(id);
+    });
+    loss_.counted(total, perf_clock_now());
+  }
+
+  void deliver_process_events(SampleSink& sink) {
+    for (const TargetEvent& event : processes_.take_events()) sink.on_event(event);
+  }
+
+  void refresh_descriptors() {
+    descriptors_ = installed_.events.ring_descriptors();
+    const std::vector<int> processes = processes_.descriptors();
+    descriptors_.insert(descriptors_.end(), processes.begin(), processes.end());
+  }
+
+  TargetScope scope_;
+  PerfProcesses processes_;
+  PerfInstallation installed_;
+  PerfSampleBuilder builder_;
+  PerfThreadNames names_;
+  PerfLoss loss_;
+  std::vector<int> descriptors_;
+  std::vector<RecentTraps> recent_;  // by ring
+  Nanoseconds last_check_;
+  bool gone_ = false;
+
+  // Reused from sample to sample.
+  PerfSample record_;
+  std::vector<PerfTwinFilter::Trap> neighbours_;
+};
+
+class PerfCollector final : public Collector {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "perf"; }
+
+  [[nodiscard]] Result<InstallReport> install(const TargetScope& scope, const Plan& plan,
+                                              const CollectorOptions& options) override {
+    if (session_)
+      return fail(ErrorCode::wrong_state,
+                  "a collector installs one watch: make another collector for another watch");
+    PerfProcesses processes;
+    if (auto added = processes.add_first(scope.pid); !added)
+      return std::unexpected(std::move(added.error()));
+    auto installed = install_perf(scope, plan, options);
+    if (!installed) return std::unexpected(std::move(installed.error()));
+    session_.emplace(scope, plan, options, std::move(processes), *std::move(installed));
+    return session_->report();
+  }
+
+  [[nodiscard]] std::span<const int> descriptors() const override {
+    return session_ ? session_->descriptors() : std::span<const int>{};
+  }
+  [[nodiscard]] std::optional<Nanoseconds> drain_interval() const override {
+    return kDrainInterval;
+  }
+
+  [[nodiscard]] Result<Drained> drain(SampleSink& sink) override {
+    if (!session_)
+      return fail(ErrorCode::wrong_state, "there is nothing to read: install a watch first");
+    return session_->drain(sink);
+  }
+
+  void stop(SampleSink& sink) override {
+    if (!session_) return;
+    session_->finish(sink);
+    session_.reset();
+  }
+
+ private:
+  std::optional<Session> session_;
+};
+
+}  // namespace
+
+std::unique_ptr<Collector> make_perf_collector() {
+  return std::make_unique<PerfCollector>();
+}
+
+}  // namespace trapline::linux_port

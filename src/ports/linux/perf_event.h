@@ -1,0 +1,97 @@
+// perf_event_open(2) for hardware breakpoints: what to ask for, opening it, and what a refusal
+// means.
+//
+// Building attributes and explaining errors are pure; PerfEvent does the I/O.
+//
+// Sources: perf_event_open(2); kernel/events/core.c; kernel/events/hw_breakpoint.c.
+#pragma once
+
+#include <linux/perf_event.h>
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+
+#include "base/failure.h"
+#include "ports/linux/collector.h"
+#include "ports/linux/file_descriptor.h"
+#include "ports/linux/perf_records.h"
+#include "trapline/base/units.h"
+#include "trapline/watch/plan.h"
+
+namespace trapline::linux_port {
+
+// Which tasks made later by the watched thread get the event too.
+enum class Inheritance : std::uint8_t { none, threads, threads_and_processes };
+
+struct PerfEventOptions {
+  Inheritance inheritance = Inheritance::threads;
+  bool kernel_accesses = true;  // catch accesses that system calls make
+  // inherit_thread and remove_on_exec (Linux 5.13). Without them child processes are watched too
+  // and so is a program that the target executes: the reader filters.
+  bool has_inherit_thread = true;
+  bool reports_tasks = false;  // fork, exit, comm and map records as well
+  StackMode stack = StackMode::frame_pointer;
+  bool registers = true;
+  ByteCount dwarf_stack_bytes{16 * 1024};
+  bool code_is_entry = true;  // see CollectorOptions
+};
+
+// One sample for each access to `slot`. Disabled: enable it once its output goes somewhere.
+[[nodiscard]] perf_event_attr breakpoint_attributes(const SlotRequest& slot,
+                                                    const PerfEventOptions& options);
+
+// An event of one's own thread that never fires and never ends: to own a ring that events of other
+// threads write into. (A ring whose owner's thread has ended polls as hung up for ever.)
+// `wakeup_bytes`: how much has to be in the ring before a reader is woken.
+[[nodiscard]] perf_event_attr ring_owner_attributes(std::uint32_t wakeup_bytes);
+
+// What samples of events with these options look like; the same for every slot of a plan.
+[[nodiscard]] SampleLayout layout_of(const perf_event_attr& attributes);
+
+class PerfEvent {
+ public:
+  // `tid` 0 is the calling thread. `cpu`: only while the thread runs there; it may be offline.
+  // nullopt: on any CPU. The error is an errno.
+  [[nodiscard]] static std::expected<PerfEvent, int> open(const perf_event_attr& attributes,
+                                                          ThreadId tid, std::optional<CpuId> cpu);
+
+  [[nodiscard]] int descriptor() const { return fd_.get(); }
+  // What samples of it, and of those inherited from it, carry as their id. Ascending in the order
+  // of opening.
+  [[nodiscard]] std::uint64_t id() const { return id_; }
+
+  // The records go into the ring of `owner` (same CPU) from now on.
+  [[nodiscard]] std::expected<void, int> redirect_to(const PerfEvent& owner) const;
+  // These act on all that was inherited from it too.
+  [[nodiscard]] std::expected<void, int> enable() const;
+  void disable() const;
+  // How often it and all that was inherited from it fired, ended threads included. nullopt if it
+  // cannot be read.
+  [[nodiscard]] std::optional<std::uint64_t> count() const;
+  // Its thread has ended or executed another program, and nobody who inherited it is left.
+  [[nodiscard]] bool is_hung_up() const;
+
+ private:
+  PerfEvent(FileDescriptor fd, std::uint64_t id) : fd_(std::move(fd)), id_(id) {}
+
+  FileDescriptor fd_;
+  std::uint64_t id_;
+};
+
+// What is known where an event was refused.
+struct OpenContext {
+  ProcessId pid;
+  ThreadId tid;
+  SlotRequest slot;
+  std::size_t slots = 1;                 // that the whole plan needs in each thread
+  std::optional<std::int64_t> paranoid;  // kernel.perf_event_paranoid
+  bool perf_works_on_oneself = true;     // so it is this target that is out of reach
+};
+
+// The sentence for an errno of perf_event_open(2) on a breakpoint.
+[[nodiscard]] Failure explain_open_error(int error, const OpenContext& context);
+
+[[nodiscard]] std::optional<std::int64_t> perf_event_paranoid();
+
+}  // namespace trapline::linux_port

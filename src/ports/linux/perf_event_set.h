@@ -1,0 +1,86 @@
+// The breakpoint events of a watch: one per thread, CPU and slot, all writing into their CPU's
+// ring.
+//
+// Events stay open when their thread ends, since what other threads inherited from them goes with
+// them. One thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/failure.h"
+#include "ports/linux/perf_event.h"
+#include "ports/linux/perf_ring.h"
+#include "ports/linux/perf_twin_filter.h"
+#include "trapline/base/units.h"
+#include "trapline/watch/plan.h"
+
+namespace trapline::linux_port {
+
+class PerfEventSet {
+ public:
+  // One ring per CPU of `cpus`, watermark wakeups. Errors: permission_denied or not_supported if
+  // perf is closed to this user altogether; limit_reached.
+  [[nodiscard]] static Result<PerfEventSet> create(std::vector<CpuId> cpus, ByteCount ring_bytes);
+
+  // What every event opened from now on asks for: one entry per slot of the plan.
+  void set_attributes(std::vector<perf_event_attr> attributes) {
+    attributes_ = std::move(attributes);
+  }
+
+  struct OpenError {
+    int error = 0;
+    std::size_t slot = 0;
+  };
+  enum class Opened : std::uint8_t {
+    all,
+    thread_ended,     // before or in between
+    doubles_refused,  // late threads only: what is watched already had no room a second time
+  };
+  // Opens and enables all events of a thread. A thread is late if a thread that was watched already
+  // may have created it: then its events are suspects to `filter`.
+  [[nodiscard]] std::expected<Opened, OpenError> add_thread(ThreadId tid, bool late,
+                                                            PerfTwinFilter& filter);
+
+  // Closes one event, and with it all that was inherited from it.
+  void close(std::uint64_t id);
+  // Ends all counting, here and in every thread that inherited; the latest events first.
+  void disable();
+  // How many hits there were, as far as counted by events for which `counts(id)` holds.
+  template <typename Predicate>
+  [[nodiscard]] std::uint64_t total(Predicate counts) const;
+
+  [[nodiscard]] std::span<const CpuId> cpus() const { return cpus_; }
+  [[nodiscard]] std::span<PerfRing> rings() { return rings_; }
+  // To poll for input: one per ring.
+  [[nodiscard]] std::vector<int> ring_descriptors() const;
+  // Every thread that was ever added has ended or executed another program, and so has everybody
+  // that inherited.
+  [[nodiscard]] bool is_hung_up() const;
+  [[nodiscard]] bool empty() const { return events_.empty(); }
+
+ private:
+  [[nodiscard]] std::expected<void, int> open_one(ThreadId tid, std::size_t cpu, std::size_t slot,
+                                                  bool late, PerfTwinFilter& filter);
+
+  std::vector<CpuId> cpus_;
+  std::vector<PerfEvent> owners_;  // of the rings
+  std::vector<PerfRing> rings_;
+  std::vector<perf_event_attr> attributes_;
+  std::vector<PerfEvent> events_;  // by ascending id
+};
+
+template <typename Predicate>
+std::uint64_t PerfEventSet::total(Predicate counts) const {
+  std::uint64_t sum = 0;
+  for (const PerfEvent& event : events_) {
+    if (counts(event.id())) sum += event.count().value_or(0);
+  }
+  return sum;
+}
+
+}  // namespace trapline::linux_port

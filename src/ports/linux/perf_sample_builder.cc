@@ -1,0 +1,88 @@
+#include "ports/linux/perf_sample_builder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "ports/linux/perf_arch.h"
+#include "ports/linux/proc_fs.h"
+
+namespace trapline::linux_port {
+namespace {
+
+constexpr std::size_t kMaxNames = 16 * 1024;
+
+std::span<const RemoteAddress> without_first(const std::vector<RemoteAddress>& chain) {
+  return chain.empty() ? std::span<const RemoteAddress>{} : std::span(chain).subspan(1);
+}
+
+std::optional<RemoteAddress> first_word(std::span<const std::byte> stack) {
+  std::uint64_t word = 0;
+  if (stack.size() < sizeof word) return std::nullopt;
+  std::memcpy(&word, stack.data(), sizeof word);
+  return RemoteAddress(word);
+}
+
+}  // namespace
+
+const PerfThreadNames::Name& PerfThreadNames::of(ProcessId pid, ThreadId tid) {
+  const auto found = names_.find(tid.value);
+  if (found != names_.end()) return found->second;
+  make_room();
+  const std::string text = thread_name(pid, tid);
+  Name name{};
+  text.copy(name.data(), name.size() - 1);
+  return names_.emplace(tid.value, name).first->second;
+}
+
+void PerfThreadNames::renamed(ThreadId tid, const Name& name) {
+  make_room();
+  names_.insert_or_assign(tid.value, name);
+}
+
+void PerfThreadNames::make_room() {
+  if (names_.size() >= kMaxNames) names_.clear();
+}
+
+std::optional<Sample> PerfSampleBuilder::build(PerfSample& record,
+                                               const PerfThreadNames::Name& name) const {
+  const auto slots = plan_.slots();
+  const auto slot = std::find_if(slots.begin(), slots.end(), [&](const SlotRequest& candidate) {
+    return candidate.address == record.address;
+  });
+  if (slot == slots.end()) return std::nullopt;
+
+  Sample sample;
+  sample.hit.time = record.time;
+  sample.hit.pid = record.pid;
+  sample.hit.tid = record.tid;
+  sample.hit.cpu = record.cpu;
+  sample.hit.comm = name;
+  sample.hit.address = slot->address;
+  sample.hit.length = slot->length;
+  sample.hit.access = slot->access;
+  sample.hit.trap_ip = record.ip;
+  sample.hit.in_kernel = record.in_kernel;
+  sample.registers = record.registers;
+  if (stack_ == StackMode::dwarf) sample.stack_bytes = record.stack;
+
+  if (record.in_kernel) {
+    sample.kernel_stack = without_first(record.kernel_chain);
+    if (!record.user_chain.empty()) {
+      sample.user_ip = record.user_chain.front();
+    } else if (const auto ip =
+                   record.registers.get(native_perf_architecture().instruction_pointer)) {
+      sample.user_ip = RemoteAddress(*ip);
+    }
+  } else if (slot->access == Access::execute && code_is_entry_ &&
+             stack_ == StackMode::frame_pointer) {
+    // The first entry, the trap itself, makes room for the caller the frame walk cannot see.
+    if (const auto caller = first_word(record.stack); caller && !record.user_chain.empty())
+      record.user_chain.insert(record.user_chain.begin() + 1, *caller);
+  }
+  sample.hit.callers = without_first(record.user_chain);
+  return sample;
+}
+
+}  // namespace trapline::linux_port

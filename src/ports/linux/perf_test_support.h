@@ -1,0 +1,81 @@
+// For tests of the perf collector: processes to watch, and a sink that remembers.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "ports/linux/collector.h"
+#include "ports/linux/perf_event.h"
+#include "trapline/watch/plan.h"
+
+namespace trapline::linux_port::testing {
+
+// What a target and its test both see.
+struct SharedPage {
+  std::atomic<std::uint32_t> stage;   // the test's word to the target: go on
+  std::atomic<std::uint32_t> ready;   // the target's word to the test
+  std::atomic<std::uint64_t> writes;  // made by the target
+  std::atomic<std::int32_t> number;   // whatever the two agree on
+  std::atomic<bool> quit;
+};
+
+// Blocks until `word` is at least `value`, or for 20 s (then false).
+bool wait_for(const std::atomic<std::uint32_t>& word, std::uint32_t value);
+
+// A child process that runs `body` and exits with 0. Killed and reaped at the end.
+class TargetProcess {
+ public:
+  explicit TargetProcess(const std::function<void(SharedPage&)>& body);
+  TargetProcess(const TargetProcess&) = delete;
+  TargetProcess& operator=(const TargetProcess&) = delete;
+  ~TargetProcess();
+
+  [[nodiscard]] SharedPage& shared() { return *shared_; }
+  [[nodiscard]] ProcessId pid() const { return ProcessId{pid_}; }
+  // Waits for it to end by itself; the status as waitpid gives it.
+  int join();
+
+ private:
+  SharedPage* shared_;
+  pid_t pid_;
+  bool joined_ = false;
+};
+
+struct RecordedHit {
+  Sample sample;  // its spans are empty
+  std::vector<RemoteAddress> callers;
+  std::vector<RemoteAddress> kernel_stack;
+  std::vector<std::byte> stack_bytes;
+};
+
+class RecordingSink final : public SampleSink {
+ public:
+  void on_sample(const Sample& sample) override;
+  void on_event(const TargetEvent& event) override { events.push_back(event); }
+  void on_lost(std::uint64_t count) override { lost += count; }
+
+  [[nodiscard]] std::size_t count(TargetEvent::Kind kind) const;
+
+  std::vector<RecordedHit> hits;
+  std::vector<TargetEvent> events;
+  std::uint64_t lost = 0;
+};
+
+// Waits and drains, as the command does, until `done` holds or the target is gone; false after
+// 20 s.
+[[nodiscard]] bool pump(Collector& collector, SampleSink& sink, const std::function<bool()>& done,
+                        bool* target_gone = nullptr);
+
+[[nodiscard]] Plan plan_for(const volatile void* address, std::uint64_t length,
+                            Access access = Access::write);
+
+// How many more breakpoint events the thread has room for, found by trying.
+[[nodiscard]] std::size_t free_slots_of(ThreadId tid);
+// Events on the thread that watch nothing of interest: to take its slots.
+[[nodiscard]] std::vector<PerfEvent> occupy_slots(ThreadId tid, std::size_t count);
+
+}  // namespace trapline::linux_port::testing
