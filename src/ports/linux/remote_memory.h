@@ -1,5 +1,11 @@
 // Reading a live process's memory: process_vm_readv, and /proc/PID/mem where that is refused.
+//
+// One thread at a time. Needs the right to ptrace the process (ptrace(2), "Ptrace access mode
+// checking", PTRACE_MODE_ATTACH_REALCREDS); without it every read is short by everything.
 #pragma once
+
+#include <cstddef>
+#include <span>
 
 #include "ports/linux/file_descriptor.h"
 #include "trapline/base/units.h"
@@ -17,6 +23,10 @@ class RemoteMemory final : public MemoryReader {
   [[nodiscard]] std::size_t read(RemoteAddress address, std::span<std::byte> destination) override;
 
  private:
+  bool open_mem_file();
+  [[nodiscard]] std::size_t read_mem_file(RemoteAddress address, std::span<std::byte> destination,
+                                          std::size_t from) const;
+
   ProcessId pid_;
   FileDescriptor mem_;  // opened at the first refusal of process_vm_readv
 };

@@ -1,0 +1,478 @@
+#include "ports/linux/ptrace_collector.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+
+#include <array>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ports/linux/native_architecture.h"
+#include "ports/linux/proc_fs.h"
+#include "ports/linux/ptrace_test_target.h"
+
+namespace trapline::linux_port {
+namespace {
+
+using ::testing::HasSubstr;
+using Kind = TargetEvent::Kind;
+
+alignas(16) volatile std::uint64_t watched = 0;
+alignas(16) volatile std::uint8_t watched_bytes[16] = {};
+SharedPage* page = nullptr;
+
+void write_watched(std::uint64_t count) {
+  for (std::uint64_t i = 1; i <= count; ++i) watched = i;
+}
+
+// A function of its own, for Access::execute.
+[[gnu::noinline]] void called_function() {
+  page->writes.fetch_add(1);
+}
+
+Plan plan_for(const volatile void* object, std::uint64_t length, Access access = Access::write) {
+  const auto plan = make_plan(
+      {.address = RemoteAddress::of_local(object), .length = ByteCount{length}, .access = access},
+      native_debug_architecture());
+  EXPECT_TRUE(plan.has_value());
+  return *plan;
+}
+
+Plan watched_plan() {
+  return plan_for(&watched, sizeof watched);
+}
+
+TargetScope whole(ProcessId pid, bool follow = false) {
+  return {.pid = pid, .only_thread = std::nullopt, .follow_children = follow};
+}
+
+char state_of(ProcessId pid) {
+  const auto status = read_status(pid);
+  return status ? status->state : '?';
+}
+
+class PtraceCollectorTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    page = make_shared_page();
+    ASSERT_NE(page, nullptr);
+    watched = 0;
+  }
+  void TearDown() override { ::munmap(page, sizeof(SharedPage)); }
+
+  InstallReport install(const TargetScope& scope, const Plan& plan,
+                        const CollectorOptions& options = {}) {
+    auto report = collector_->install(scope, plan, options);
+    EXPECT_TRUE(report.has_value()) << report.error().message;
+    return report.value_or(InstallReport{});
+  }
+
+  std::unique_ptr<Collector> collector_ = make_ptrace_collector();
+  RecordingSink sink_;
+};
+
+TEST_F(PtraceCollectorTest, WriteIsReportedWithWhoAndValue) {
+  TestTarget target([] {
+    ::prctl(PR_SET_NAME, "wri)ter x");
+    page->tid = ::gettid();
+    page->ready = 1;
+    await(page->go, 1);
+    watched = 42;
+    return 3;
+  });
+  await(page->ready, 1);
+  const InstallReport report = install(whole(target.pid()), watched_plan());
+  EXPECT_EQ(report.threads, 1U);
+  EXPECT_EQ(report.slots, 1U);
+  EXPECT_FALSE(report.sees_kernel_accesses);
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  ASSERT_EQ(sink_.hits.size(), 1U);
+  const Hit& hit = sink_.hits[0].hit;
+  EXPECT_EQ(hit.pid, target.pid());
+  EXPECT_EQ(hit.tid.value, page->tid);
+  EXPECT_STREQ(hit.comm.data(), "wri)ter x");
+  EXPECT_TRUE(report.cpus.contains(hit.cpu));
+  EXPECT_EQ(hit.address, RemoteAddress::of_local(&watched));
+  EXPECT_EQ(hit.length, ByteCount{8});
+  EXPECT_EQ(hit.new_value, (MemoryValue{42, Certainty::exact}));
+  EXPECT_EQ(hit.old_value.certainty, Certainty::unknown);
+  EXPECT_EQ(sink_.hits[0].registers.get(X86Register::ip), hit.trap_ip.value());
+  EXPECT_EQ(sink_.lost, 0U);
+  const TargetEvent* exit = sink_.find(Kind::process_exited);
+  ASSERT_NE(exit, nullptr);
+  ASSERT_TRUE(exit->wait_status.has_value());
+  EXPECT_EQ(WEXITSTATUS(*exit->wait_status), 3);
+  target.reaped(*exit->wait_status);
+}
+
+TEST_F(PtraceCollectorTest, EveryWriteOfEveryThreadIsReported) {
+  constexpr std::size_t kThreads = 4;
+  constexpr std::size_t kWrites = 500;
+  TestTarget target([] {
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < kThreads; ++i) {
+      threads.emplace_back([] {
+        page->ready.fetch_add(1);
+        await(page->go, 1);
+        write_watched(kWrites);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    return 0;
+  });
+  await(page->ready, kThreads);
+  EXPECT_EQ(install(whole(target.pid()), watched_plan()).threads, kThreads + 1);
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  EXPECT_EQ(sink_.hits.size(), kThreads * kWrites);
+  EXPECT_EQ(sink_.by_thread.size(), kThreads);
+  for (const auto& [tid, count] : sink_.by_thread) EXPECT_EQ(count, kWrites) << tid;
+  EXPECT_EQ(sink_.lost, 0U);
+  EXPECT_EQ(sink_.hits[0].hit.new_value.certainty, Certainty::approximate);
+  target.reaped(0);
+}
+
+TEST_F(PtraceCollectorTest, ThreadStartedLaterIsWatchedFromItsFirstInstruction) {
+  constexpr std::size_t kThreads = 50;
+  TestTarget target([] {
+    page->ready = 1;
+    await(page->go, 1);
+    for (std::size_t i = 0; i < kThreads; ++i) std::thread([] { write_watched(1); }).join();
+    return 0;
+  });
+  await(page->ready, 1);
+  install(whole(target.pid()), watched_plan());
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  EXPECT_EQ(sink_.hits.size(), kThreads);
+  EXPECT_EQ(std::ranges::count(sink_.events, Kind::thread_started, &TargetEvent::kind), kThreads);
+  EXPECT_EQ(std::ranges::count(sink_.events, Kind::thread_exited, &TargetEvent::kind), kThreads);
+  target.reaped(0);
+}
+
+TEST_F(PtraceCollectorTest, OnlyTheThreadThatWasAskedForIsWatched) {
+  TestTarget target([] {
+    std::thread other([] {
+      page->tid = ::gettid();
+      page->ready = 1;
+      await(page->go, 1);
+      write_watched(3);
+      std::thread([] { write_watched(5); }).join();
+    });
+    await(page->go, 1);
+    write_watched(7);
+    other.join();
+    return 0;
+  });
+  await(page->ready, 1);
+  const InstallReport report =
+      install({.pid = target.pid(), .only_thread = ThreadId{page->tid}, .follow_children = false},
+              watched_plan());
+  EXPECT_EQ(report.threads, 1U);
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  EXPECT_EQ(sink_.hits.size(), 3U);
+  EXPECT_EQ(WEXITSTATUS(target.wait()), 0);
+}
+
+TEST_F(PtraceCollectorTest, SignalsOfTheProgramAreItsOwn) {
+  TestTarget target([] {
+    const auto count = [](int) { page->signals.fetch_add(1); };
+    for (const int number : {SIGUSR1, SIGTRAP, SIGSEGV}) ::signal(number, count);
+    page->ready = 1;
+    await(page->go, 1);
+    ::raise(SIGTRAP);
+    write_watched(2);
+    __asm__ volatile("int3");
+    ::kill(::getpid(), SIGUSR1);
+    ::raise(SIGSEGV);
+    write_watched(2);
+    return page->signals.load();
+  });
+  await(page->ready, 1);
+  install(whole(target.pid()), watched_plan());
+  target.kill(SIGUSR1);
+  ASSERT_TRUE(pump(*collector_, sink_, [] { return page->signals == 1; }));
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  EXPECT_EQ(sink_.hits.size(), 4U);
+  const TargetEvent* exit = sink_.find(Kind::process_exited);
+  ASSERT_NE(exit, nullptr);
+  EXPECT_EQ(WEXITSTATUS(*exit->wait_status), 5);
+  target.reaped(0);
+}
+
+int fork_and_write() {
+  page->ready = 1;
+  await(page->go, 1);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    write_watched(3);
+    ::_exit(9);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  write_watched(2);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+TEST_F(PtraceCollectorTest, ForkedChildIsLeftAloneUnlessAsked) {
+  TestTarget target(fork_and_write);
+  await(page->ready, 1);
+  install(whole(target.pid()), watched_plan());
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  EXPECT_EQ(sink_.hits.size(), 2U);
+  EXPECT_EQ(sink_.find(Kind::process_forked), nullptr);
+  ASSERT_NE(sink_.find(Kind::process_exited), nullptr);
+  EXPECT_EQ(WEXITSTATUS(*sink_.find(Kind::process_exited)->wait_status), 9);
+  target.reaped(0);
+}
+
+TEST_F(PtraceCollectorTest, ForkedChildIsFollowedWhenAsked) {
+  TestTarget target(fork_and_write);
+  await(page->ready, 1);
+  install(whole(target.pid(), true), watched_plan());
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  EXPECT_EQ(sink_.hits.size(), 5U);
+  const TargetEvent* forked = sink_.find(Kind::process_forked);
+  ASSERT_NE(forked, nullptr);
+  EXPECT_EQ(forked->parent, target.pid());
+  EXPECT_EQ(sink_.by_thread[forked->tid.value], 3U);
+  EXPECT_EQ(std::ranges::count(sink_.events, Kind::process_exited, &TargetEvent::kind), 2);
+  target.reaped(0);
+}
+
+TEST_F(PtraceCollectorTest, ExecEndsTheWatchAndTheNewProgramRuns) {
+  TestTarget target([] {
+    page->ready = 1;
+    await(page->go, 1);
+    write_watched(1);
+    // From another thread: the kernel then takes the main thread away.
+    std::thread([] { ::execl("/bin/sh", "sh", "-c", "exit 6", nullptr); }).join();
+    return 1;
+  });
+  await(page->ready, 1);
+  install(whole(target.pid()), watched_plan());
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  EXPECT_EQ(sink_.hits.size(), 1U);
+  const TargetEvent* executed = sink_.find(Kind::executed);
+  ASSERT_NE(executed, nullptr);
+  EXPECT_EQ(executed->pid, target.pid());
+  EXPECT_EQ(WEXITSTATUS(target.wait()), 6);
+}
+
+TEST_F(PtraceCollectorTest, KilledTargetEndsWithItsSignal) {
+  TestTarget target([] {
+    std::thread([] {
+      page->ready = 1;
+      while (true) ::pause();
+    }).join();
+    return 0;
+  });
+  await(page->ready, 1);
+  install(whole(target.pid()), watched_plan());
+  target.kill(SIGKILL);
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  const TargetEvent* exit = sink_.find(Kind::process_exited);
+  ASSERT_NE(exit, nullptr);
+  EXPECT_TRUE(WIFSIGNALED(*exit->wait_status));
+  EXPECT_EQ(WTERMSIG(*exit->wait_status), SIGKILL);
+  target.reaped(0);
+}
+
+// Threads that write without pause, and count what they wrote.
+int write_until_told() {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([] {
+      page->ready.fetch_add(1);
+      while (page->go == 0) {
+        watched = 1;
+        page->writes.fetch_add(1);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return 4;
+}
+
+TEST_F(PtraceCollectorTest, StopInTheMiddleOfHitsLeavesTargetRunningAndUnwatched) {
+  TestTarget target(write_until_told);
+  await(page->ready, 3);
+  for (int round = 0; round < 5; ++round) {
+    const std::size_t before = sink_.hits.size();
+    install(whole(target.pid()), watched_plan());
+    ASSERT_TRUE(pump(*collector_, sink_, [&] { return sink_.hits.size() >= before + 200; }));
+    collector_->stop(sink_);
+    collector_->stop(sink_);
+    const std::size_t after = sink_.hits.size();
+    const std::int64_t writes = page->writes;
+    while (page->writes < writes + 100'000) ASSERT_NE(state_of(target.pid()), 'Z');
+    EXPECT_EQ(sink_.hits.size(), after);
+    EXPECT_EQ(read_status(target.pid())->tracer.value, 0);
+  }
+  page->go = 1;
+  const int status = target.wait();
+  EXPECT_TRUE(WIFEXITED(status)) << WTERMSIG(status);
+  EXPECT_EQ(sink_.lost, 0U);
+}
+
+TEST_F(PtraceCollectorTest, HitsAndWritesAgreeAcrossInstallAndStop) {
+  // One thread that writes at its own pace: every write between install and stop is a hit.
+  TestTarget target([] {
+    page->ready = 1;
+    while (page->go == 0) {
+      if (page->tid != 0) {
+        watched = watched + 1;
+        page->writes.fetch_add(1);
+      }
+    }
+    return 0;
+  });
+  await(page->ready, 1);
+  install(whole(target.pid()), watched_plan());
+  page->tid = 1;
+  ASSERT_TRUE(pump(*collector_, sink_, [&] { return sink_.hits.size() >= 1000; }));
+  page->tid = 0;
+  ASSERT_TRUE(pump(*collector_, sink_, [&] {
+    return sink_.hits.size() == static_cast<std::size_t>(page->writes.load());
+  }));
+  std::uint64_t expected = 0;
+  for (const auto& record : sink_.hits) EXPECT_EQ(record.hit.new_value.bits, ++expected);
+  collector_->stop(sink_);
+  EXPECT_EQ(sink_.hits.size(), static_cast<std::size_t>(page->writes.load()));
+  page->go = 1;
+  EXPECT_EQ(target.wait(), 0);
+}
+
+TEST_F(PtraceCollectorTest, StoppedTargetStaysStoppedAndContinuesAsUntraced) {
+  TestTarget target(write_until_told);
+  await(page->ready, 3);
+  target.kill(SIGSTOP);
+  while (state_of(target.pid()) != 'T') ::usleep(1000);
+  install(whole(target.pid()), watched_plan());
+  const std::int64_t writes = page->writes;
+  EXPECT_FALSE(pump(*collector_, sink_, [] { return false; }, std::chrono::milliseconds(100)));
+  EXPECT_EQ(page->writes, writes);
+  EXPECT_TRUE(sink_.hits.empty());
+
+  target.kill(SIGCONT);
+  ASSERT_TRUE(pump(*collector_, sink_, [&] { return sink_.hits.size() >= 20; }));
+  target.kill(SIGSTOP);
+  pump(*collector_, sink_, [] { return false; }, std::chrono::milliseconds(200));
+  const std::size_t hits = sink_.hits.size();
+  pump(*collector_, sink_, [] { return false; }, std::chrono::milliseconds(100));
+  EXPECT_EQ(sink_.hits.size(), hits);
+
+  collector_->stop(sink_);
+  ::usleep(20'000);
+  EXPECT_EQ(state_of(target.pid()), 'T');
+  target.kill(SIGCONT);
+  page->go = 1;
+  EXPECT_TRUE(WIFEXITED(target.wait()));
+}
+
+TEST_F(PtraceCollectorTest, RangeOfSeveralSlotsNamesTheOneThatFired) {
+  TestTarget target([] {
+    page->ready = 1;
+    await(page->go, 1);
+    watched_bytes[1] = 5;
+    watched_bytes[0] = 6;  // outside
+    watched_bytes[6] = 7;
+    watched_bytes[7] = 8;  // outside
+    return 0;
+  });
+  await(page->ready, 1);
+  // [1, 7): slots 1+1, 2+2, 4+2, 6+1, or fewer where the architecture can.
+  const Plan plan = plan_for(&watched_bytes[1], 6);
+  const InstallReport report = install(whole(target.pid()), plan);
+  EXPECT_EQ(report.slots, plan.slots().size());
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  ASSERT_EQ(sink_.hits.size(), 2U);
+  EXPECT_EQ(sink_.hits[0].hit.address, plan.slots().front().address);
+  EXPECT_EQ(sink_.hits[1].hit.address, plan.slots().back().address);
+  // The whole range, not the slot: it fits a value.
+  EXPECT_EQ(sink_.hits[0].hit.new_value.bits, 5U);
+  EXPECT_EQ(sink_.hits[1].hit.new_value.bits, 5U | std::uint64_t{7} << 40);
+  target.reaped(0);
+}
+
+TEST_F(PtraceCollectorTest, CallsOfFunctionAreReportedWithCaller) {
+  TestTarget target([] {
+    page->ready = 1;
+    await(page->go, 1);
+    for (int i = 0; i < 10; ++i) called_function();
+    return 0;
+  });
+  await(page->ready, 1);
+  install(whole(target.pid()),
+          plan_for(reinterpret_cast<const void*>(&called_function), 1, Access::execute));
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  ASSERT_EQ(sink_.hits.size(), 10U);
+  EXPECT_EQ(page->writes, 10);
+  const auto& record = sink_.hits[0];
+  EXPECT_EQ(record.hit.trap_ip.value(), reinterpret_cast<std::uintptr_t>(&called_function));
+  ASSERT_FALSE(record.callers.empty());
+  // A return address follows a call instruction; near, direct: e8 and four bytes.
+  const auto* code = reinterpret_cast<const std::uint8_t*>(record.callers[0].value());  // NOLINT
+  EXPECT_EQ(code[-5], 0xe8);
+  target.reaped(0);
+}
+
+TEST_F(PtraceCollectorTest, DwarfModeCopiesTheStack) {
+  TestTarget target([] {
+    page->ready = 1;
+    await(page->go, 1);
+    write_watched(1);
+    return 0;
+  });
+  await(page->ready, 1);
+  install(whole(target.pid()), watched_plan(),
+          {.stack = StackMode::dwarf, .dwarf_stack_bytes = ByteCount{1024}});
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  ASSERT_EQ(sink_.hits.size(), 1U);
+  EXPECT_EQ(sink_.hits[0].stack_bytes, 1024U);
+  EXPECT_TRUE(sink_.hits[0].callers.empty());
+  target.reaped(0);
+}
+
+TEST_F(PtraceCollectorTest, AttachesToManyThreadsQuickly) {
+  constexpr int kThreads = 200;
+  TestTarget target([] {
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([] {
+        page->ready.fetch_add(1);
+        await(page->go, 1);
+        write_watched(1);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    return 0;
+  });
+  await(page->ready, kThreads);
+  const auto start = std::chrono::steady_clock::now();
+  const InstallReport report = install(whole(target.pid()), watched_plan());
+  const auto took =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start);
+  EXPECT_EQ(report.threads, kThreads + 1U);
+  EXPECT_TRUE(report.notes.empty());
+  std::printf("attach to %d threads: %.1f ms\n", kThreads, took.count());
+  EXPECT_LT(took.count(), 1000.0);
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  EXPECT_EQ(sink_.by_thread.size(), static_cast<std::size_t>(kThreads));
+  target.reaped(0);
+}
+
+}  // namespace
+}  // namespace trapline::linux_port
