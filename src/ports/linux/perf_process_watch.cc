@@ -8,18 +8,36 @@
 
 #include <cerrno>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include "ports/linux/proc_fs.h"
 
 namespace trapline::linux_port {
 namespace {
 
-FileDescriptor open_maps(ProcessId pid) {
-  const std::string path = "/proc/" + std::to_string(pid.value) + "/maps";
-  return FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-}
-
 bool has_memory(const FileDescriptor& maps) {
   char byte = 0;
   return ::pread(maps.get(), &byte, 1, 0) == 1;
+}
+
+FileDescriptor open_maps(const std::string& task) {
+  return FileDescriptor(::open(("/proc/" + task + "/maps").c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+// The process's memory as one of its threads has it: the first thread may have ended before the
+// others and has none then. Not open if it may not be read (errno), closed again if there is none.
+FileDescriptor open_memory(ProcessId pid) {
+  const std::string process = std::to_string(pid.value);
+  FileDescriptor maps = open_maps(process);
+  if (!maps.is_open() || has_memory(maps)) return maps;
+  for (const ThreadId tid : list_threads(pid).value_or(std::vector<ThreadId>{})) {
+    maps = open_maps(process + "/task/" + std::to_string(tid.value));
+    if (maps.is_open() && has_memory(maps)) return maps;
+  }
+  maps.reset();
+  errno = ESRCH;
+  return maps;
 }
 
 std::unexpected<Failure> cannot_follow(ProcessId pid, int error) {
@@ -50,12 +68,10 @@ std::unexpected<Failure> cannot_follow(ProcessId pid, int error) {
 Result<PerfProcessWatch> PerfProcessWatch::open(ProcessId pid) {
   FileDescriptor pid_fd(static_cast<int>(::syscall(SYS_pidfd_open, pid.value, 0U)));
   if (!pid_fd.is_open()) return cannot_follow(pid, errno);
-  FileDescriptor maps = open_maps(pid);
-  if (!maps.is_open() && errno != EACCES && errno != EPERM) return cannot_follow(pid, errno);
-  PerfProcessWatch watch(pid, std::move(pid_fd), std::move(maps));
   // A process without memory is on its way out, or a thread of the kernel.
-  if (watch.sees_replacement() && !has_memory(watch.maps_)) return cannot_follow(pid, ESRCH);
-  return watch;
+  FileDescriptor maps = open_memory(pid);
+  if (!maps.is_open() && errno != EACCES && errno != EPERM) return cannot_follow(pid, errno);
+  return PerfProcessWatch(pid, std::move(pid_fd), std::move(maps));
 }
 
 PerfProcessWatch::State PerfProcessWatch::state() const {
@@ -63,8 +79,7 @@ PerfProcessWatch::State PerfProcessWatch::state() const {
   if (!sees_replacement() || has_memory(maps_)) return State::running;
   // Its memory is gone: a new program has other memory, a process that is ending has none and its
   // pidfd will say so in a moment.
-  const FileDescriptor now = open_maps(pid_);
-  return now.is_open() && has_memory(now) && !has_ended() ? State::replaced : State::running;
+  return open_memory(pid_).is_open() && !has_ended() ? State::replaced : State::running;
 }
 
 bool PerfProcessWatch::has_ended() const {
