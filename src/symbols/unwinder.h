@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -11,10 +12,25 @@
 
 namespace trapline::symbols {
 
-// Return addresses, innermost first, without the starting ip; as far as CFI and the copied bytes
-// reach. Works on registers alone: the process need not be stopped.
-[[nodiscard]] std::vector<RemoteAddress> unwind(ProcessImage& image, const UserRegisters& registers,
-                                                std::span<const std::byte> stack,
-                                                std::size_t max_frames = 128);
+class Unwinder {
+ public:
+  // Borrows the image, which must outlive it. At most one for an image: elfutils attaches a state
+  // once.
+  explicit Unwinder(ProcessImage& image);
+  Unwinder(const Unwinder&) = delete;
+  Unwinder& operator=(const Unwinder&) = delete;
+  ~Unwinder();
+
+  // Return addresses, innermost first, without the starting ip; as far as CFI and the copied bytes
+  // reach. `stack` is memory from the stack pointer upwards, as it was at the hit: the process need
+  // not be stopped now.
+  [[nodiscard]] std::vector<RemoteAddress> unwind(const UserRegisters& registers,
+                                                  std::span<const std::byte> stack,
+                                                  std::size_t max_frames = 128);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace trapline::symbols

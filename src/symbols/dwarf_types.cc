@@ -1,0 +1,264 @@
+#include "symbols/dwarf_types.h"
+
+#include <dwarf.h>
+
+#include <array>
+
+namespace trapline::symbols {
+namespace {
+
+constexpr int kMaxDepth = 64;  // of nested types: DWARF that is deeper is damaged
+
+int tag_of(const DwarfType& type) {
+  Dwarf_Die die = type.die;
+  return dwarf_tag(&die);
+}
+
+std::optional<std::uint64_t> unsigned_attribute(Dwarf_Die& die, unsigned name) {
+  Dwarf_Attribute attribute;
+  Dwarf_Word value = 0;
+  if (dwarf_attr_integrate(&die, name, &attribute) == nullptr ||
+      dwarf_formudata(&attribute, &value) != 0) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+template <typename Visitor>  // bool(Dwarf_Die&): true to go on
+void for_each_child(const DwarfType& parent, Visitor visit) {
+  Dwarf_Die die = parent.die;
+  Dwarf_Die child;
+  if (dwarf_child(&die, &child) != 0) return;
+  do {
+    if (!visit(child)) return;
+  } while (dwarf_siblingof(&child, &child) == 0);
+}
+
+// The counts of an array's dimensions, outermost first; nullopt for one that is not known.
+std::vector<std::optional<std::uint64_t>> dimensions_of(const DwarfType& array) {
+  std::vector<std::optional<std::uint64_t>> dimensions;
+  for_each_child(array, [&](Dwarf_Die& child) {
+    if (dwarf_tag(&child) != DW_TAG_subrange_type) return true;
+    auto count = unsigned_attribute(child, DW_AT_count);
+    if (!count) {
+      const auto upper = unsigned_attribute(child, DW_AT_upper_bound);
+      // An upper bound of -1 is how some compilers write a flexible array.
+      if (upper && *upper != ~std::uint64_t{0}) count = *upper + 1;
+    }
+    dimensions.push_back(count);
+    return true;
+  });
+  return dimensions;
+}
+
+std::uint64_t member_offset(Dwarf_Die& member) {
+  return unsigned_attribute(member, DW_AT_data_member_location).value_or(0);
+}
+
+std::optional<Member> find_member(const DwarfType& aggregate, std::string_view name,
+                                  std::vector<std::string>* names, int depth) {
+  std::optional<Member> found;
+  if (depth == 0) return found;
+  for_each_child(peel(aggregate), [&](Dwarf_Die& child) {
+    const int tag = dwarf_tag(&child);
+    if (tag != DW_TAG_member && tag != DW_TAG_inheritance) return true;
+    const auto type = type_of(child);
+    if (!type) return true;
+    const ByteCount offset{member_offset(child)};
+    const char* const child_name = tag == DW_TAG_member ? dwarf_diename(&child) : nullptr;
+    if (child_name == nullptr) {
+      // An unnamed struct, or a base class: its members are this one's.
+      if (auto inner = find_member(*type, name, names, depth - 1)) {
+        inner->offset.value += offset.value;
+        found = inner;
+      }
+    } else if (child_name == name) {
+      const bool bits = dwarf_hasattr(&child, DW_AT_bit_size) != 0;
+      found = Member{*type, offset, bits};
+    } else if (names != nullptr) {
+      names->emplace_back(child_name);
+    }
+    return !found.has_value();
+  });
+  return found;
+}
+
+ValueKind kind_of_base(Dwarf_Die& die) {
+  switch (unsigned_attribute(die, DW_AT_encoding).value_or(0)) {
+    case DW_ATE_boolean:
+      return ValueKind::boolean;
+    case DW_ATE_signed_char:
+    case DW_ATE_unsigned_char:
+    case DW_ATE_UTF:
+      return ValueKind::character;
+    case DW_ATE_float:
+      return ValueKind::floating;
+    case DW_ATE_signed:
+      return ValueKind::signed_integer;
+    case DW_ATE_unsigned:
+    case DW_ATE_address:
+      return ValueKind::unsigned_integer;
+    default:
+      return ValueKind::bytes;
+  }
+}
+
+bool base_is_signed(Dwarf_Die& die) {
+  const auto encoding = unsigned_attribute(die, DW_AT_encoding).value_or(0);
+  return encoding == DW_ATE_signed || encoding == DW_ATE_signed_char;
+}
+
+std::string name_of(const DwarfType& type, int depth) {
+  if (depth == 0) return "...";
+  Dwarf_Die die = type.die;
+  const auto inner = [&](const char* if_none) {
+    const auto target = type_of(die);
+    return target ? name_of(*target, depth - 1) : std::string(if_none);
+  };
+  const char* const own = dwarf_diename(&die);
+  const std::string name = own == nullptr ? "{...}" : own;
+  switch (dwarf_tag(&die)) {
+    case DW_TAG_pointer_type:
+      return inner("void") + " *";
+    case DW_TAG_reference_type:
+      return inner("?") + " &";
+    case DW_TAG_rvalue_reference_type:
+      return inner("?") + " &&";
+    case DW_TAG_const_type:
+      return "const " + inner("void");
+    case DW_TAG_volatile_type:
+      return "volatile " + inner("void");
+    case DW_TAG_atomic_type:
+      return "_Atomic " + inner("void");
+    case DW_TAG_restrict_type:
+      return inner("void");
+    case DW_TAG_structure_type:
+      return "struct " + name;
+    case DW_TAG_union_type:
+      return "union " + name;
+    case DW_TAG_enumeration_type:
+      return "enum " + name;
+    case DW_TAG_subroutine_type:
+      return "function";
+    case DW_TAG_array_type: {
+      std::string text = inner("?") + " ";
+      const auto dimensions = dimensions_of(type);
+      for (std::size_t index = type.dimensions_used; index < dimensions.size(); ++index) {
+        text +=
+            "[" + (dimensions[index] ? std::to_string(*dimensions[index]) : std::string()) + "]";
+      }
+      return text;
+    }
+    default:
+      return name;
+  }
+}
+
+}  // namespace
+
+std::optional<DwarfType> type_of(Dwarf_Die& die) {
+  Dwarf_Attribute attribute;
+  DwarfType type;
+  if (dwarf_attr_integrate(&die, DW_AT_type, &attribute) == nullptr ||
+      dwarf_formref_die(&attribute, &type.die) == nullptr) {
+    return std::nullopt;
+  }
+  return type;
+}
+
+DwarfType peel(const DwarfType& type) {
+  DwarfType peeled = type;
+  Dwarf_Die die = type.die;
+  if (dwarf_peel_type(&die, &peeled.die) != 0) peeled.die = type.die;
+  return peeled;
+}
+
+std::optional<ByteCount> size_of(const DwarfType& type) {
+  const DwarfType peeled = peel(type);
+  if (is_array(peeled)) {
+    const auto element = element_of(peeled);
+    if (!element || !element->count) return std::nullopt;
+    return ByteCount{element->size.value * *element->count};
+  }
+  Dwarf_Die die = peeled.die;
+  Dwarf_Word size = 0;
+  if (dwarf_aggregate_size(&die, &size) != 0) return std::nullopt;
+  return ByteCount{size};
+}
+
+std::string name_of(const DwarfType& type) {
+  return name_of(type, kMaxDepth);
+}
+
+ValueType value_type_of(const DwarfType& type) {
+  const DwarfType peeled = peel(type);
+  Dwarf_Die die = peeled.die;
+  ValueType value;
+  value.name = name_of(type);
+  value.length = size_of(type).value_or(ByteCount{0});
+  switch (dwarf_tag(&die)) {
+    case DW_TAG_base_type:
+      value.kind = kind_of_base(die);
+      value.is_signed = base_is_signed(die);
+      break;
+    case DW_TAG_enumeration_type: {
+      value.kind = ValueKind::enumeration;
+      const auto underlying = type_of(die);
+      if (underlying) {
+        DwarfType base = peel(*underlying);
+        value.is_signed = base_is_signed(base.die);
+      }
+      break;
+    }
+    default:
+      if (is_pointer(peeled)) value.kind = ValueKind::pointer;
+      break;
+  }
+  return value;
+}
+
+bool is_pointer(const DwarfType& type) {
+  const int tag = tag_of(peel(type));
+  return tag == DW_TAG_pointer_type || tag == DW_TAG_reference_type ||
+         tag == DW_TAG_rvalue_reference_type;
+}
+
+bool is_aggregate(const DwarfType& type) {
+  const int tag = tag_of(peel(type));
+  return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type;
+}
+
+bool is_array(const DwarfType& type) {
+  return tag_of(peel(type)) == DW_TAG_array_type;
+}
+
+std::optional<DwarfType> pointee(const DwarfType& pointer) {
+  DwarfType peeled = peel(pointer);
+  return type_of(peeled.die);
+}
+
+std::optional<Member> find_member(const DwarfType& aggregate, std::string_view name,
+                                  std::vector<std::string>* names) {
+  return find_member(aggregate, name, names, kMaxDepth);
+}
+
+std::optional<Element> element_of(const DwarfType& array) {
+  DwarfType peeled = peel(array);
+  const auto dimensions = dimensions_of(peeled);
+  const auto innermost = type_of(peeled.die);
+  if (!innermost || peeled.dimensions_used >= dimensions.size()) return std::nullopt;
+  const auto innermost_size = size_of(*innermost);
+  if (!innermost_size) return std::nullopt;
+  Element element{*innermost, *innermost_size, dimensions[peeled.dimensions_used]};
+  for (std::size_t index = peeled.dimensions_used + 1; index < dimensions.size(); ++index) {
+    if (!dimensions[index]) return std::nullopt;
+    element.size.value *= *dimensions[index];
+  }
+  if (peeled.dimensions_used + 1 < dimensions.size()) {
+    element.type = peeled;
+    ++element.type.dimensions_used;
+  }
+  return element;
+}
+
+}  // namespace trapline::symbols

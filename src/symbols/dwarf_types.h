@@ -1,0 +1,61 @@
+// Walking DWARF types: members, elements, what a pointer points to. Borrowed DIEs; nothing is
+// cached.
+#pragma once
+
+#include <elfutils/libdw.h>
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "symbols/value_type.h"
+#include "trapline/base/units.h"
+
+namespace trapline::symbols {
+
+// A type as a place in memory has it. Of an array, `dimensions_used` leading dimensions are already
+// indexed away.
+struct DwarfType {
+  Dwarf_Die die{};
+  unsigned dimensions_used = 0;
+};
+
+// The type of a variable or member, with typedef, const, volatile and _Atomic kept (they have
+// names).
+[[nodiscard]] std::optional<DwarfType> type_of(Dwarf_Die& die);
+// The same type without typedef, const, volatile, restrict and _Atomic.
+[[nodiscard]] DwarfType peel(const DwarfType& type);
+
+[[nodiscard]] std::optional<ByteCount> size_of(const DwarfType& type);
+// "struct node *", "int [4]": as C writes it.
+[[nodiscard]] std::string name_of(const DwarfType& type);
+[[nodiscard]] ValueType value_type_of(const DwarfType& type);
+
+[[nodiscard]] bool is_pointer(
+    const DwarfType& type);  // a reference counts: its bytes hold an address
+[[nodiscard]] bool is_aggregate(const DwarfType& type);  // struct, class or union
+[[nodiscard]] bool is_array(const DwarfType& type);
+// What a pointer points to; nothing for void *.
+[[nodiscard]] std::optional<DwarfType> pointee(const DwarfType& pointer);
+
+struct Member {
+  DwarfType type;
+  ByteCount offset;
+  bool is_bit_field = false;
+};
+// Looks into anonymous members and base classes too. `names` (may be null) collects the members
+// there are.
+[[nodiscard]] std::optional<Member> find_member(const DwarfType& aggregate, std::string_view name,
+                                                std::vector<std::string>* names);
+
+struct Element {
+  DwarfType type;
+  ByteCount size;
+  std::optional<std::uint64_t> count;  // unknown for a flexible array
+};
+[[nodiscard]] std::optional<Element> element_of(const DwarfType& array);
+
+}  // namespace trapline::symbols
