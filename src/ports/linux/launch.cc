@@ -49,7 +49,7 @@ void restore_signals(const InheritedSignals& signals) {
     // Fails for SIGKILL, SIGSTOP and the numbers the C library keeps: they cannot be changed.
     ::sigaction(number, &action, nullptr);
   }
-  ::sigprocmask(SIG_SETMASK, &signals.mask, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &signals.mask, nullptr);
 }
 
 // In the child, between fork and exec: only what signal-safety(7) allows.
@@ -131,7 +131,7 @@ class EntryRun {
   [[nodiscard]] bool ended() const { return ended_; }
 
  private:
-  Failure explain_end_or_exec(const FileDescriptor& report, int status) const {
+  [[nodiscard]] Failure explain_end_or_exec(const FileDescriptor& report, int status) const {
     int error = 0;
     if (!executed_ && ::read(report.get(), &error, sizeof error) == sizeof error)
       return explain_exec_failure(command_, error);

@@ -147,15 +147,17 @@ TEST_F(LaunchTest, WhatCannotBeRunIsRefusedWithTheReason) {
 
 TEST_F(LaunchTest, ProgramThatEndsBeforeItsEntryPointIsReported) {
   // The dynamic loader lists the libraries and ends (ld.so(8)).
-  ::setenv("LD_TRACE_LOADED_OBJECTS", "1", 1);
+  ::setenv("LD_TRACE_LOADED_OBJECTS", "1", 1);  // NOLINT(concurrency-mt-unsafe): one thread
   const int saved = ::dup(STDOUT_FILENO);
   const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(null, 0);
+  ASSERT_GE(saved, 0);
   ::dup2(null, STDOUT_FILENO);
   const Failure failure = refuse({LAUNCH_TEST_TARGETS "/launch_test_target_pie"});
   ::dup2(saved, STDOUT_FILENO);
   ::close(null);
   ::close(saved);
-  ::unsetenv("LD_TRACE_LOADED_OBJECTS");
+  ::unsetenv("LD_TRACE_LOADED_OBJECTS");  // NOLINT(concurrency-mt-unsafe): one thread
   EXPECT_EQ(failure.error.code, ErrorCode::target_gone);
   EXPECT_THAT(failure.message, HasSubstr("before it reached its entry point"));
 }
@@ -166,14 +168,14 @@ TEST_F(LaunchTest, SignalsAreInheritedAsTheyWereCaptured) {
   sigset_t blocked;
   ::sigemptyset(&blocked);
   ::sigaddset(&blocked, SIGINT);
-  ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
+  ::pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   const std::string output = (folder_ / "status").string();
   auto command = LaunchedCommand::start(
       {"sh", "-c", "grep -E '^Sig(Blk|Ign)' /proc/self/status > " + output}, inherited);
   ::signal(SIGPIPE, SIG_DFL);
   ::signal(SIGUSR2, SIG_DFL);
-  ::sigprocmask(SIG_UNBLOCK, &blocked, nullptr);
+  ::pthread_sigmask(SIG_UNBLOCK, &blocked, nullptr);
   ASSERT_TRUE(command.has_value()) << command.error().message;
   EXPECT_EQ(run_to_end(*command), 0);
   std::stringstream text;

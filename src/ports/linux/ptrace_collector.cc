@@ -2,11 +2,11 @@
 
 #include <poll.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <ctime>
 #include <deque>
 #include <string>
 #include <utility>
@@ -124,9 +124,9 @@ class ChildSignal {
   }
 
   void consume() const {
-    std::array<signalfd_siginfo, 4> info;
-    while (::read(descriptor_.get(), info.data(), sizeof info) > 0) {
-    }
+    // A standard signal is pending once at most, however often it was sent.
+    signalfd_siginfo info{};
+    [[maybe_unused]] const ssize_t count = ::read(descriptor_.get(), &info, sizeof info);
   }
 
   void wait() const {

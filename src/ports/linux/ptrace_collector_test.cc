@@ -1,6 +1,5 @@
 #include "ports/linux/ptrace_collector.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
 
@@ -16,7 +15,6 @@
 namespace trapline::linux_port {
 namespace {
 
-using ::testing::HasSubstr;
 using Kind = TargetEvent::Kind;
 
 alignas(16) volatile std::uint64_t watched = 0;
@@ -113,6 +111,7 @@ TEST_F(PtraceCollectorTest, EveryWriteOfEveryThreadIsReported) {
   constexpr std::size_t kWrites = 500;
   TestTarget target([] {
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (std::size_t i = 0; i < kThreads; ++i) {
       threads.emplace_back([] {
         page->ready.fetch_add(1);
@@ -288,8 +287,10 @@ TEST_F(PtraceCollectorTest, KilledTargetEndsWithItsSignal) {
 
 // Threads that write without pause, and count what they wrote.
 int write_until_told() {
+  constexpr int kWriters = 3;
   std::vector<std::thread> threads;
-  for (int i = 0; i < 3; ++i) {
+  threads.reserve(kWriters);
+  for (int i = 0; i < kWriters; ++i) {
     threads.emplace_back([] {
       page->ready.fetch_add(1);
       while (page->go == 0) {
@@ -449,6 +450,7 @@ TEST_F(PtraceCollectorTest, AttachesToManyThreadsQuickly) {
   constexpr int kThreads = 200;
   TestTarget target([] {
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([] {
         page->ready.fetch_add(1);

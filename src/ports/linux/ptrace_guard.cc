@@ -87,7 +87,7 @@ void close_all_but(int kept) {
   // Neither a key press nor a polite kill of the group may take it before its work is done.
   sigset_t all;
   ::sigfillset(&all);
-  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
   ::prctl(PR_SET_NAME, "trapline-guard");
   std::vector<ProcessId> pids;
   while (true) {

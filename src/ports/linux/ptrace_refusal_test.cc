@@ -124,9 +124,11 @@ TEST_F(PtraceRefusalTest, TargetOfAnotherTracerSaysWhose) {
 }
 
 TEST_F(PtraceRefusalTest, SlotsTakenInOneThreadRollBackAllOthers) {
+  constexpr int kThreads = 8;
   TestTarget target([] {
     std::vector<std::thread> threads;
-    for (int i = 0; i < 8; ++i) {
+    threads.reserve(kThreads);
+    for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([] {
         page->tid = ::gettid();
         page->ready.fetch_add(1);
@@ -137,7 +139,7 @@ TEST_F(PtraceRefusalTest, SlotsTakenInOneThreadRollBackAllOthers) {
     for (std::thread& thread : threads) thread.join();
     return 4;
   });
-  await(page->ready, 8);
+  await(page->ready, kThreads);
   std::vector<FileDescriptor> taken;
   for (int i = 0; i < native_debug_architecture().data_slots; ++i) {
     taken.push_back(open_breakpoint(ThreadId{page->tid}));

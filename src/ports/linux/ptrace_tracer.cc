@@ -1,12 +1,12 @@
 #include "ports/linux/ptrace_tracer.h"
 
 #include <sys/ptrace.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <ctime>
 #include <string>
 #include <tuple>
 #include <utility>

@@ -16,8 +16,8 @@ namespace {
 constexpr std::size_t kPagesPerCall = 64;
 
 std::size_t page_size() {
-  static const auto kSize = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  return kSize;
+  static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  return size;
 }
 
 // The remote side as one element per page: process_vm_readv(2) promises partial transfers at the
