@@ -22,6 +22,8 @@ namespace {
 constexpr std::size_t kStopsPerCall = 256;
 // Ends are looked for one thread at a time, so not at every call.
 constexpr Nanoseconds kSweepInterval{20'000'000};
+// A program that hits in a loop stops again sooner than sleeping and being woken takes.
+constexpr Nanoseconds kLinger{50'000};
 
 Nanoseconds monotonic_now() {
   timespec now{};
@@ -153,7 +155,9 @@ bool Tracer::handle_stops(SampleSink& sink) {
   // Collected before any is handled: a thread that hits all the time would otherwise come back to
   // the front of the kernel's list and keep the others waiting.
   for (const ThreadStop& stop : stops_) handle(stop, sink);
-  return !stops_.empty();
+  const Nanoseconds now = monotonic_now();
+  if (!stops_.empty()) last_stop_ = now;
+  return now.value - last_stop_.value < kLinger.value;
 }
 
 void Tracer::collect_stops() {

@@ -35,8 +35,8 @@ class Tracer {
   // that this thread traces already and that is stopped (LaunchedCommand) is taken over.
   [[nodiscard]] Result<void> attach();
 
-  // Handles a bounded number of stops; true if there may be more. Never blocks. A thread that could
-  // not be given its registers is remembered as failure().
+  // Handles a bounded number of stops; true if there may be more, or soon will be. Never blocks. A
+  // thread that could not be given its registers is remembered as failure().
   bool handle_stops(SampleSink& sink);
 
   // Asks every thread to stop so that it can be let go; call handle_stops until
@@ -103,6 +103,7 @@ class Tracer {
   std::size_t unprepared_ = 0;
   std::optional<Failure> failure_;
   Nanoseconds last_sweep_;
+  Nanoseconds last_stop_;
   std::vector<ThreadStop> stops_;
 };
 
