@@ -1,10 +1,12 @@
 #include "tools/trapline/commands/watch.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <utility>
 
@@ -17,6 +19,7 @@
 #include "report/text_reporter.h"
 #include "symbols/process_image.h"
 #include "symbols/symbolizer.h"
+#include "symbols/unwinder.h"
 #include "tools/trapline/messages.h"
 #include "tools/trapline/watch/collector_choice.h"
 #include "tools/trapline/watch/hit_pipeline.h"
@@ -40,6 +43,23 @@ bool wants_json(const WatchOptions& options) {
   return !options.output.empty() || ::isatty(STDOUT_FILENO) == 0;
 }
 
+std::unique_ptr<report::Reporter> make_reporter(const WatchOptions& options, ReportOutput& output) {
+  const bool json = wants_json(options);
+  if (options.summary) {
+    using Format = report::SummaryReporter::Format;
+    return std::make_unique<report::SummaryReporter>(output.records, output.remarks,
+                                                     json ? Format::json : Format::text);
+  }
+  if (json) return std::make_unique<report::JsonReporter>(output.records);
+  // https://no-color.org: any value that is not empty means none.
+  const char* const no_colour = std::getenv("NO_COLOR");
+  const bool is_terminal = options.output.empty() && ::isatty(STDOUT_FILENO) != 0;
+  const report::TextReporter::Style style{
+      .colour = is_terminal && (no_colour == nullptr || *no_colour == '\0'),
+      .show_callers = options.stack != linux_port::StackMode::none};
+  return std::make_unique<report::TextReporter>(output.records, output.remarks, style);
+}
+
 Result<std::unique_ptr<ReportOutput>> open_report(const WatchOptions& options) {
   auto opened =
       options.output.empty()
@@ -50,14 +70,7 @@ Result<std::unique_ptr<ReportOutput>> open_report(const WatchOptions& options) {
       ReportOutput{.records = std::move(*opened),
                    .remarks = report::Output::borrow(STDERR_FILENO, "standard error"),
                    .reporter = nullptr});
-  const bool json = wants_json(options);
-  if (options.summary) {
-    output->reporter = report::make_summary_reporter(output->records, output->remarks, json);
-  } else if (json) {
-    output->reporter = report::make_json_reporter(output->records);
-  } else {
-    output->reporter = report::make_text_reporter(output->records, output->remarks);
-  }
+  output->reporter = make_reporter(options, *output);
   return output;
 }
 
@@ -96,11 +109,13 @@ std::optional<int> wait_for_command(Target& target, const StopSignals& signals, 
 }
 
 Result<int> watch(const WatchOptions& options) {
+  // Before anything is blocked: what a command is to inherit.
+  const auto inherited = linux_port::InheritedSignals::capture();
   const auto signals = StopSignals::block();
   if (!signals) return std::unexpected(signals.error());
   auto output = open_report(options);
   if (!output) return std::unexpected(std::move(output.error()));
-  auto target = Target::acquire(options);
+  auto target = Target::acquire(options, inherited);
   if (!target) return std::unexpected(std::move(target.error()));
 
   const ProcessId pid = target->scope().pid;
@@ -114,11 +129,13 @@ Result<int> watch(const WatchOptions& options) {
   if (!installed) return std::unexpected(std::move(installed.error()));
 
   symbols::Symbolizer symbolizer(**image);
+  symbols::Unwinder unwinder(**image);
   decode::CulpritFinder finder(memory);
   ValueTracker values(object->request, pid, memory, finder);
   values.read_initial(object->plan.slots(), target->is_command());
   report::Reporter& reporter = *(*output)->reporter;
-  HitPipeline pipeline({options, *object, pid, **image, symbolizer, finder, values, reporter});
+  HitPipeline pipeline(
+      {options, *object, pid, **image, symbolizer, unwinder, finder, values, reporter});
 
   const Nanoseconds began = monotonic_now();
   Result<std::string> reason = std::string();

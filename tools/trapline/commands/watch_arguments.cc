@@ -56,7 +56,6 @@ CLI::App* WatchArguments::declare(CLI::App& app) {
   command_ = app.add_subcommand(
       "watch", "Report every access to a variable: who, from where, old and new value");
   CLI::App& watch = *command_;
-  watch.usage("Usage: trapline watch WHAT (-p PID | -- CMD ARGS...) [OPTIONS]");
   watch
       .add_option("WHAT", options_.what,
                   "counter | cfg.mode | table[3].next->len | file.c:var | *0xADDR:LEN | func")

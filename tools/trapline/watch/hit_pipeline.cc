@@ -6,8 +6,6 @@
 #include <span>
 #include <utility>
 
-#include "symbols/unwinder.h"
-
 namespace trapline::command {
 namespace {
 
@@ -36,7 +34,7 @@ void HitPipeline::on_sample(const linux_port::Sample& sample) {
     return;
   }
   if (parts_.options.stack == linux_port::StackMode::dwarf) {
-    unwound_ = symbols::unwind(parts_.image, sample.registers, sample.stack_bytes);
+    unwound_ = parts_.unwinder.unwind(sample.registers, sample.stack_bytes);
     hit.callers = unwound_;
   }
   std::optional<RemoteAddress> ip;
@@ -132,6 +130,7 @@ void HitPipeline::refresh_symbols_if_stale() {
   // On failure the target is about to end; what is known of it stays good enough for its last hits.
   if (!parts_.image.refresh()) return;
   parts_.symbolizer.clear();
+  parts_.finder.clear();
   stacks_.clear();
 }
 

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "base/failure.h"
@@ -14,6 +13,7 @@
 #include "report/stack_table.h"
 #include "symbols/process_image.h"
 #include "symbols/symbolizer.h"
+#include "symbols/unwinder.h"
 #include "tools/trapline/watch/value_tracker.h"
 #include "tools/trapline/watch/watch_options.h"
 #include "tools/trapline/watch/watched_object.h"
@@ -29,6 +29,7 @@ class HitPipeline final : public linux_port::SampleSink {
     ProcessId pid;
     symbols::ProcessImage& image;
     symbols::Symbolizer& symbolizer;
+    symbols::Unwinder& unwinder;
     decode::CulpritFinder& finder;
     ValueTracker& values;
     report::Reporter& reporter;

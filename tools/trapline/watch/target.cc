@@ -39,14 +39,15 @@ Result<linux_port::TargetScope> find_process(std::int32_t number) {
 
 }  // namespace
 
-Result<Target> Target::acquire(const WatchOptions& options) {
+Result<Target> Target::acquire(const WatchOptions& options,
+                               const linux_port::InheritedSignals& signals) {
   Target target;
   if (options.pid) {
     const auto scope = find_process(*options.pid);
     if (!scope) return std::unexpected(scope.error());
     target.scope_ = *scope;
   } else {
-    auto launched = linux_port::LaunchedCommand::start(options.command);
+    auto launched = linux_port::LaunchedCommand::start(options.command, signals);
     if (!launched) return std::unexpected(std::move(launched.error()));
     target.scope_.pid = launched->pid();
     target.launched_ = std::move(*launched);

@@ -17,7 +17,8 @@ class Target {
  public:
   // Attaching changes nothing in the process yet. A command is started and waits at its entry
   // point.
-  [[nodiscard]] static Result<Target> acquire(const WatchOptions& options);
+  [[nodiscard]] static Result<Target> acquire(const WatchOptions& options,
+                                              const linux_port::InheritedSignals& signals);
 
   [[nodiscard]] const linux_port::TargetScope& scope() const { return scope_; }
   [[nodiscard]] bool is_command() const { return is_command_; }

@@ -56,8 +56,7 @@ MemoryValue ValueTracker::value_after(const Hit& hit, const Range& range,
   if (culprit != nullptr) {
     const auto known =
         before.certainty == Certainty::unknown ? std::nullopt : std::optional(before.bits);
-    const auto result =
-        finder_.stored_value(*culprit, registers, range.address, range.length, known);
+    const auto result = finder_.stored_value(registers, range.address, range.length, known);
     if (result) return {result->bits, result->depends_on_old ? before.certainty : Certainty::exact};
   }
   if (hit.new_value.certainty != Certainty::unknown) return hit.new_value;
