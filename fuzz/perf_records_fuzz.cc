@@ -43,7 +43,7 @@ void decode_each_way(std::span<const std::byte> record, const SampleLayout& layo
 
 void read_as_ring(std::span<const std::byte> bytes, const SampleLayout& layout) {
   std::vector<std::byte> data(kRingBytes);
-  const std::size_t count = std::min(bytes.size(), data.size());
+  const std::size_t count = std::min(bytes.size(), data.size()) & ~std::size_t{7};
   // Starts at the middle, so that longer inputs wrap.
   const std::uint64_t start = kRingBytes / 2;
   for (std::size_t i = 0; i < count; ++i) data[(start + i) % kRingBytes] = bytes[i];
@@ -58,8 +58,8 @@ void read_as_ring(std::span<const std::byte> bytes, const SampleLayout& layout) 
   while (const auto item = rings.next(Nanoseconds{~std::uint64_t{0}})) {
     decode_each_way(item->bytes, layout);
     rings.visit_following(*item, [](RecordHeader, std::span<const std::byte>) { return true; });
-    rings.release();
   }
+  rings.release();
   if (page.data_tail != page.data_head) std::abort();
 }
 

@@ -37,7 +37,7 @@ constexpr std::size_t kSlots = 4;
 
 // Watched in the children; fork keeps their addresses.
 alignas(64) volatile std::uint64_t word;
-alignas(64) volatile std::uint64_t words[4];
+alignas(64) volatile std::uint64_t words[5];  // one more than is watched
 alignas(64) char buffer[64];
 
 [[gnu::noinline]] void write_word(std::uint64_t value) {
@@ -142,6 +142,7 @@ TEST(PerfCollector, ThreadsThatStartLaterAreWatched) {
     page.ready = 1;
     if (!wait_for(page.stage, 1)) return;
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) threads.emplace_back([] { word = 1; });
     for (std::thread& thread : threads) thread.join();
     page.ready = 2;

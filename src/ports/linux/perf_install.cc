@@ -19,7 +19,7 @@ namespace {
 // For everything else that this process has open, and threads that turn up during the attach.
 constexpr std::size_t kSpareDescriptors = 128;
 // Rings of all CPUs together; the kernel allocates them at once.
-constexpr std::uint64_t kMaxRingBytes = 256 * 1024 * 1024;
+constexpr std::uint64_t kMaxRingBytes = std::uint64_t{256} << 20;
 
 // Raises the soft limit as far as anybody may; returns it.
 std::size_t raise_descriptor_limit() {

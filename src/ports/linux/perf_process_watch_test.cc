@@ -1,12 +1,12 @@
 #include "ports/linux/perf_process_watch.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <thread>
 
 #include "ports/linux/perf_test_support.h"

@@ -125,15 +125,17 @@ std::span<const std::byte> take_stack(ByteReader& reader) {
 }
 
 std::size_t bytes_before_time(std::uint64_t sample_type) {
-  return 8U * static_cast<unsigned>(std::popcount(
-                  sample_type & (PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID)));
+  return std::size_t{8} *
+         static_cast<unsigned>(std::popcount(
+             sample_type & (PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID)));
 }
 
 // struct sample_id, at the end of every record that is not a sample, holds 8 bytes for each of
 // these, in this order: TID TIME ID STREAM_ID CPU IDENTIFIER. What stands from TIME to the end:
 std::size_t trailer_from_time(std::uint64_t sample_type) {
-  return 8U * static_cast<unsigned>(std::popcount(
-                  sample_type & (PERF_SAMPLE_TIME | PERF_SAMPLE_CPU | PERF_SAMPLE_IDENTIFIER)));
+  return std::size_t{8} *
+         static_cast<unsigned>(std::popcount(
+             sample_type & (PERF_SAMPLE_TIME | PERF_SAMPLE_CPU | PERF_SAMPLE_IDENTIFIER)));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace trapline::linux_port {
 namespace {
 
-constexpr std::size_t kMaxNames = 16 * 1024;
+constexpr std::size_t kMaxNames = 16'384;
 
 std::span<const RemoteAddress> without_first(const std::vector<RemoteAddress>& chain) {
   return chain.empty() ? std::span<const RemoteAddress>{} : std::span(chain).subspan(1);

@@ -56,6 +56,7 @@ void storm(SharedPage& page, std::size_t word_count) {
     }
   };
   std::vector<std::thread> creators;
+  creators.reserve(4);
   for (std::size_t i = 0; i < 4; ++i) creators.emplace_back(creator);
   page.ready = 1;
   for (std::thread& thread : creators) thread.join();
@@ -120,6 +121,7 @@ TEST(PerfStorm, WhatATinyRingLosesIsCountedExactly) {
     page.ready = 1;
     if (!wait_for(page.stage, 1)) return;
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([] {
         for (std::uint64_t n = 0; n < kWrites; ++n) words[0] = n;
@@ -173,6 +175,7 @@ TEST(PerfStorm, AThousandThreadsAreWatchedInOneGo) {
   constexpr std::uint32_t kThreads = 1000;
   TargetProcess target([](SharedPage& page) {
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (std::uint32_t i = 1; i < kThreads; ++i) {
       threads.emplace_back([&page] {
         ++page.number;

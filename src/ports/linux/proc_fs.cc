@@ -262,7 +262,7 @@ std::expected<std::string, Error> read_file(const std::string& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.is_open()) return std::unexpected(error_of_open(errno));
   std::string content;
-  std::array<char, 16 * 1024> buffer;
+  std::array<char, 16'384> buffer;
   while (true) {
     const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
     if (count == 0) return content;
