@@ -23,6 +23,10 @@
 // clears them (ptrace_guard.h): it wins unless a thread hits in the moment between. Handle every
 // signal that can be handled, and call stop().
 //
+// A thread that sleeps in the kernel where no stop reaches it (the parent of a vfork, a dead disk)
+// delays install() and stop() by one second at most. At install it gets its registers before it
+// runs on, and the report says so; at stop it is let go when the collector's process ends.
+//
 // After stop() the kernel keeps the breakpoints of each thread that was watched, disabled, until
 // that thread ends or execs (measured on 6.18; arch/x86/kernel/ptrace.c has no way to give one
 // back). They never trap, and ptrace uses them again, but perf events on that thread find these

@@ -247,6 +247,31 @@ TEST_F(PtraceCollectorTest, ForkedChildIsFollowedWhenAsked) {
   target.reaped(0);
 }
 
+TEST_F(PtraceCollectorTest, ThreadAsleepInTheKernelIsSaidAndGetsItsRegistersWhenItReturns) {
+  TestTarget target([] {
+    // The parent of a vfork sleeps in a way that no stop reaches until the child ends.
+    // The child does nothing but wait, which is what vfork is wanted for here.
+    // NOLINTBEGIN(bugprone-unsafe-functions,clang-analyzer-*)
+    const pid_t child = ::vfork();
+    if (child == 0) {
+      page->ready = 1;
+      await(page->go, 1);
+      ::_exit(0);
+    }
+    // NOLINTEND(bugprone-unsafe-functions,clang-analyzer-*)
+    write_watched(2);
+    ::waitpid(child, nullptr, 0);
+    return 0;
+  });
+  await(page->ready, 1);
+  const InstallReport report = install(whole(target.pid()), watched_plan());
+  EXPECT_EQ(report.notes.size(), 1U);
+  page->go = 1;
+  ASSERT_TRUE(pump_to_end(*collector_, sink_));
+  EXPECT_EQ(sink_.hits.size(), 2U);
+  target.reaped(0);
+}
+
 TEST_F(PtraceCollectorTest, ExecEndsTheWatchAndTheNewProgramRuns) {
   TestTarget target([] {
     page->ready = 1;
@@ -450,15 +475,19 @@ TEST_F(PtraceCollectorTest, DwarfModeCopiesTheStack) {
 TEST_F(PtraceCollectorTest, AttachesToManyThreadsQuickly) {
   constexpr int kThreads = 200;
   TestTarget target([] {
+    static std::atomic<bool> started{false};
     std::vector<std::thread> threads;
     threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([] {
         page->ready.fetch_add(1);
-        await(page->go, 1);
+        started.wait(false);
         write_watched(1);
       });
     }
+    await(page->go, 1);
+    started = true;
+    started.notify_all();
     for (std::thread& thread : threads) thread.join();
     return 0;
   });
