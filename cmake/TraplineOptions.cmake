@@ -34,6 +34,10 @@ if(TRAPLINE_SANITIZE)
   target_link_options(trapline_build_flags INTERFACE -fsanitize=${TRAPLINE_SANITIZE})
 endif()
 
+if(TRAPLINE_FUZZERS)
+  target_compile_options(trapline_build_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 # The core never throws, never allocates and never asks for a type at run time.
 add_library(trapline_core_flags INTERFACE)
 target_compile_options(trapline_core_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti>)

@@ -13,13 +13,15 @@ namespace trapline::testing {
 
 inline constexpr std::chrono::seconds kPatience{30};
 
+struct ChildOptions {
+  bool close_stdout = false;  // give the child a stdout whose reader is gone
+  std::string stdout_path;    // redirect stdout to this file instead of a pipe
+  std::optional<uid_t> user;  // run as this user
+};
+
 class ChildProcess {
  public:
-  struct Options {
-    bool close_stdout = false;  // give the child a stdout whose reader is gone
-    std::string stdout_path;    // redirect stdout to this file instead of a pipe
-    std::optional<uid_t> user;  // run as this user
-  };
+  using Options = ChildOptions;
   explicit ChildProcess(const std::vector<std::string>& arguments, const Options& options = {});
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;

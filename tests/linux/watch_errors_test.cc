@@ -180,7 +180,7 @@ TEST(WatchErrors, TracedTargetRefusesTheSecondTracerByName) {
   Puppet puppet;
   Watch first(watch_arguments("counter", puppet, {"--collector", "ptrace"}));
   expect_refusal(trapline(watch_arguments("counter", puppet, {"--collector", "ptrace"})), 1,
-                 "pid " + std::to_string(first.process().pid()));
+                 "process " + std::to_string(first.process().pid()));
   EXPECT_EQ(first.interrupt().status, 0);
 }
 

@@ -31,7 +31,7 @@ double real;
 int* pointer;
 char buffer[64];
 _Thread_local int per_thread;
-static int file_static;
+static volatile int file_static;
 static struct node tail = {7, NULL};
 struct config cfg = {"puppet", 1, 0.5, &tail};
 struct config table[4];

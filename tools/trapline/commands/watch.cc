@@ -130,7 +130,8 @@ Result<int> watch(const WatchOptions& options) {
 
   symbols::Symbolizer symbolizer(**image);
   symbols::Unwinder unwinder(**image);
-  decode::CulpritFinder finder(memory);
+  symbols::ImageCode code(**image, memory);
+  decode::CulpritFinder finder(code);
   ValueTracker values(object->request, pid, memory, finder);
   values.read_initial(object->plan.slots(), target->is_command());
   report::Reporter& reporter = *(*output)->reporter;

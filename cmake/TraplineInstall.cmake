@@ -1,0 +1,22 @@
+# What `cmake --install` puts where: the command, the library, its headers, package files for CMake and pkg-config, and
+# the man page.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS trapline_core EXPORT trapline-targets)
+install(EXPORT trapline-targets NAMESPACE trapline:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/trapline)
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/trapline-config.cmake.in
+  ${CMAKE_BINARY_DIR}/trapline-config.cmake INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/trapline)
+# Before 1.0 a minor version may break.
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/trapline-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/trapline-config.cmake ${CMAKE_BINARY_DIR}/trapline-config-version.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/trapline)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/trapline DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
+# In lib/pkgconfig, not in an architecture's own folder: the file finds its prefix two folders up.
+configure_file(${CMAKE_CURRENT_LIST_DIR}/trapline.pc.in ${CMAKE_BINARY_DIR}/trapline.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/trapline.pc DESTINATION lib/pkgconfig)
+
+if(TRAPLINE_HOSTED)
+  install(TARGETS trapline)
+  install(FILES ${PROJECT_SOURCE_DIR}/docs/trapline.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+endif()
