@@ -1,11 +1,13 @@
 #include "symbols/function_name.h"
 
-#include <cxxabi.h>
 #include <dwarf.h>
 
 #include <cstdlib>
 #include <memory>
 #include <span>
+#include <string_view>
+
+#include "symbols/elf_symbols.h"
 
 namespace trapline::symbols {
 namespace {
@@ -24,7 +26,8 @@ std::string without_clone_suffix(std::string_view symbol) {
 
 // Where the function was declared: there its scopes are.
 Dwarf_Die declaration_of(Dwarf_Die die) {
-  // A chain is short: concrete, abstract, declaration. The bound is for DWARF that refers to itself.
+  // A chain is short: concrete, abstract, declaration. The bound is for DWARF that refers to
+  // itself.
   constexpr int kLongestChain = 8;
   for (int step = 0; step < kLongestChain; ++step) {
     Dwarf_Attribute attribute;
@@ -66,21 +69,6 @@ std::string scoped_name(Dwarf_Die& function, const char* name) {
 }
 
 }  // namespace
-
-std::string demangle(const char* name) {
-  if (!std::string_view(name).starts_with(kMangledPrefix)) return name;
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> readable(
-      abi::__cxa_demangle(name, nullptr, nullptr, &status), &std::free);
-  if (status == 0) return readable.get();
-  // What follows a dot is a clone's suffix that the C++ library's demangler does not know.
-  const std::string_view whole = name;
-  const std::size_t dot = whole.find('.');
-  if (dot == std::string_view::npos) return name;
-  const std::string stem(whole.substr(0, dot));
-  const std::string readable_stem = demangle(stem.c_str());
-  return readable_stem == stem ? name : readable_stem + " [clone " + name + "]";
-}
 
 std::string function_name(Dwarf_Die& function, const char* elf_symbol) {
   const char* linkage = string_attribute(function, DW_AT_linkage_name);

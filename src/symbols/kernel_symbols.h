@@ -1,8 +1,8 @@
 // The kernel's own symbols, from the text of /proc/kallsyms (kernel/kallsyms.c, s_show()): lines of
 //   ffffffff81000000 T _text
 //   ffffffffc0401000 t ext4_write  [ext4]
-// Without CAP_SYSLOG, or with kernel.kptr_restrict, every address reads as zero: then there are none.
-// A plain value once made; about 16 bytes per symbol and the names of functions.
+// Without CAP_SYSLOG, or with kernel.kptr_restrict, every address reads as zero: then there are
+// none. A plain value once made; about 16 bytes per symbol and the names of functions.
 #pragma once
 
 #include <cstddef>

@@ -19,7 +19,7 @@ namespace trapline::symbols {
 struct Frame {
   RemoteAddress ip;          // for a caller: its return address
   std::string symbol;        // demangled, without parameters' default clutter: as c++filt prints it
-  std::uint64_t offset = 0;  // of ip in the function (not meaningful for inlined frames)
+  std::uint64_t offset = 0;  // of ip in the function; 0 for inlined frames
   std::string file;          // as DWARF has it, made absolute with the compilation directory
   std::uint32_t line = 0;
   std::string module;    // basename
@@ -46,7 +46,9 @@ class Symbolizer {
   // the call is looked up. The span stays valid until the next call.
   [[nodiscard]] std::span<const Frame> frames_at(RemoteAddress ip, bool is_return_address);
 
-  // The function that contains `ip`, from ELF symbols or DWARF; nullopt if neither knows.
+  // The contiguous code around `ip` that can be decoded from its start: a function, or the piece of
+  // one, from ELF symbols, DWARF or call-frame information (then without a name); nullopt if none
+  // knows.
   [[nodiscard]] std::optional<FunctionRange> function_at(RemoteAddress ip);
 
   // A kernel address: from kallsyms, where that may be read.

@@ -1,30 +1,34 @@
 #include "symbols/unit_ranges.h"
 
-#include <algorithm>
-
-#include "symbols/unit_filter.h"
-
 namespace trapline::symbols {
+namespace {
 
-UnitRanges::UnitRanges(Dwarf* dwarf) : units_(all_units(dwarf)) {
-  for (std::size_t index = 0; index < units_.size(); ++index) {
+// A linker that drops a function leaves its ranges at 0 or 1 (binutils, gold), where they would
+// cover the whole file.
+constexpr Dwarf_Addr kHighestTombstone = 1;
+
+}  // namespace
+
+UnitRanges::UnitRanges(Dwarf* dwarf) {
+  Dwarf_CU* cursor = nullptr;
+  Dwarf_Die unit;
+  // The split half is not asked for: that would open its file for every unit.
+  while (dwarf_get_units(dwarf, cursor, &cursor, nullptr, nullptr, &unit, nullptr) == 0) {
     Dwarf_Addr base = 0;
     Dwarf_Addr start = 0;
     Dwarf_Addr end = 0;
     for (std::ptrdiff_t offset = 0;
-         (offset = dwarf_ranges(&units_[index], offset, &base, &start, &end)) > 0;) {
-      if (start < end) ranges_.push_back({start, end, index});
+         (offset = dwarf_ranges(&unit, offset, &base, &start, &end)) > 0;) {
+      if (start > kHighestTombstone) ranges_.add(start, end, unit);
     }
   }
-  std::ranges::sort(ranges_, {}, &Range::start);
+  ranges_.finish();
 }
 
 std::optional<Dwarf_Die> UnitRanges::unit_at(Dwarf_Addr address) const {
-  const auto after = std::ranges::upper_bound(ranges_, address, {}, &Range::start);
-  if (after == ranges_.begin()) return std::nullopt;
-  const Range& range = *std::prev(after);
-  if (address >= range.end) return std::nullopt;
-  return units_[range.unit];
+  const auto* const found = ranges_.find(address);
+  if (found == nullptr) return std::nullopt;
+  return found->value;
 }
 
 }  // namespace trapline::symbols

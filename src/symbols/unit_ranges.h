@@ -6,7 +6,8 @@
 #include <elfutils/libdw.h>
 
 #include <optional>
-#include <vector>
+
+#include "symbols/range_map.h"
 
 namespace trapline::symbols {
 
@@ -14,17 +15,12 @@ class UnitRanges {
  public:
   explicit UnitRanges(Dwarf* dwarf);
 
-  // `address` as in the file (without load bias).
+  // `address` as in the file (without load bias). Code that was compiled apart from its skeleton
+  // (split DWARF) is found by the skeleton.
   [[nodiscard]] std::optional<Dwarf_Die> unit_at(Dwarf_Addr address) const;
 
  private:
-  struct Range {
-    Dwarf_Addr start;
-    Dwarf_Addr end;
-    std::size_t unit;
-  };
-  std::vector<Dwarf_Die> units_;
-  std::vector<Range> ranges_;  // by start
+  RangeMap<Dwarf_Die> ranges_;
 };
 
 }  // namespace trapline::symbols

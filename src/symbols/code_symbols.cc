@@ -1,0 +1,125 @@
+#include "symbols/code_symbols.h"
+
+#include <gelf.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+namespace trapline::symbols {
+namespace {
+
+struct Candidate {
+  Dwarf_Addr start = 0;
+  Dwarf_Addr size = 0;
+  Dwarf_Addr section_end = 0;
+  // Higher is better: RangeMap finds the last added of equal ranges.
+  int binding_rank = 0;
+  std::ptrdiff_t underscores = 0;  // negative count
+  int number = 0;
+
+  [[nodiscard]] auto rank() const { return std::tuple(start, binding_rank, underscores, -number); }
+};
+
+int binding_rank(const GElf_Sym& symbol) {
+  switch (GELF_ST_BIND(symbol.st_info)) {
+    case STB_GLOBAL:
+    case STB_GNU_UNIQUE:
+      return 2;
+    case STB_WEAK:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+bool names_code(const GElf_Sym& symbol) {
+  const auto type = GELF_ST_TYPE(symbol.st_info);
+  return type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
+}
+
+// The sections of the files that a module's symbols come from (its own, its debug file's).
+class Sections {
+ public:
+  // The end of the executable section `index`, as the process sees it; nullopt if it is not one.
+  std::optional<Dwarf_Addr> code_end(Elf* elf, GElf_Word index, Dwarf_Addr bias) {
+    const auto key = std::pair(elf, index);
+    if (const auto known = ends_.find(key); known != ends_.end()) return known->second;
+    GElf_Shdr header;
+    std::optional<Dwarf_Addr> end;
+    if (gelf_getshdr(elf_getscn(elf, index), &header) != nullptr &&
+        (header.sh_flags & SHF_EXECINSTR) != 0) {
+      end = header.sh_addr + header.sh_size + bias;
+    }
+    return ends_.emplace(key, end).first->second;
+  }
+
+ private:
+  std::map<std::pair<Elf*, GElf_Word>, std::optional<Dwarf_Addr>> ends_;
+};
+
+std::vector<Candidate> code_symbols_of(Dwfl_Module* module) {
+  std::vector<Candidate> candidates;
+  Sections sections;
+  const int count = dwfl_module_getsymtab(module);
+  for (int number = 0; number < count; ++number) {
+    GElf_Sym symbol;
+    GElf_Addr address = 0;
+    GElf_Word section = 0;
+    Elf* elf = nullptr;
+    Dwarf_Addr bias = 0;
+    const char* const name =
+        dwfl_module_getsym_info(module, number, &symbol, &address, &section, &elf, &bias);
+    if (name == nullptr || name[0] == '\0' || section == SHN_UNDEF || section == SHN_ABS) continue;
+    if (!names_code(symbol)) continue;
+    const auto section_end = sections.code_end(elf, section, bias);
+    if (!section_end) continue;
+    const auto underscores =
+        std::ranges::find_if(std::string_view(name), [](char c) { return c != '_'; }) -
+        std::string_view(name).begin();
+    candidates.push_back(
+        {address, symbol.st_size, *section_end, binding_rank(symbol), -underscores, number});
+  }
+  std::ranges::sort(candidates, {}, &Candidate::rank);
+  return candidates;
+}
+
+}  // namespace
+
+CodeSymbols::CodeSymbols(Dwfl_Module* module) : module_(module) {
+  const std::vector<Candidate> candidates = code_symbols_of(module);
+  for (std::size_t index = 0; index < candidates.size(); ++index) {
+    const Candidate& candidate = candidates[index];
+    if (candidate.size != 0) {
+      sized_.add(candidate.start, candidate.start + candidate.size, candidate.number);
+      continue;
+    }
+    const auto next = std::ranges::upper_bound(candidates, candidate.start, {}, &Candidate::start);
+    const Dwarf_Addr end = next == candidates.end() ? candidate.section_end
+                                                    : std::min(next->start, candidate.section_end);
+    labels_.add(candidate.start, end, candidate.number);
+  }
+  sized_.finish();
+  labels_.finish();
+}
+
+const char* CodeSymbols::name_of(int symbol) const {
+  GElf_Sym unused;
+  GElf_Addr address = 0;
+  return dwfl_module_getsym_info(module_, symbol, &unused, &address, nullptr, nullptr, nullptr);
+}
+
+std::optional<CodeSymbol> CodeSymbols::covering(Dwarf_Addr address) const {
+  const auto* const found = sized_.find(address);
+  if (found == nullptr) return std::nullopt;
+  return CodeSymbol{name_of(found->value), found->start, found->end};
+}
+
+std::optional<CodeSymbol> CodeSymbols::label_before(Dwarf_Addr address) const {
+  const auto* const found = labels_.find(address);
+  if (found == nullptr) return std::nullopt;
+  return CodeSymbol{name_of(found->value), found->start, found->end};
+}
+
+}  // namespace trapline::symbols

@@ -1,0 +1,114 @@
+#include "symbols/unwind_shapes.h"
+
+#include <execinfo.h>
+#include <sys/ucontext.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+namespace trapline::symbols {
+namespace {
+
+Capture* current = nullptr;
+
+void set(UserRegisters& registers, X86Register name, greg_t value) {
+  registers.set(static_cast<std::size_t>(name), static_cast<std::uint64_t>(value));
+}
+
+UserRegisters to_user_registers(const mcontext_t& context) {
+  const auto& general = context.gregs;
+  UserRegisters registers;
+  set(registers, X86Register::ax, general[REG_RAX]);
+  set(registers, X86Register::bx, general[REG_RBX]);
+  set(registers, X86Register::cx, general[REG_RCX]);
+  set(registers, X86Register::dx, general[REG_RDX]);
+  set(registers, X86Register::si, general[REG_RSI]);
+  set(registers, X86Register::di, general[REG_RDI]);
+  set(registers, X86Register::bp, general[REG_RBP]);
+  set(registers, X86Register::sp, general[REG_RSP]);
+  set(registers, X86Register::ip, general[REG_RIP]);
+  set(registers, X86Register::r8, general[REG_R8]);
+  set(registers, X86Register::r9, general[REG_R9]);
+  set(registers, X86Register::r10, general[REG_R10]);
+  set(registers, X86Register::r11, general[REG_R11]);
+  set(registers, X86Register::r12, general[REG_R12]);
+  set(registers, X86Register::r13, general[REG_R13]);
+  set(registers, X86Register::r14, general[REG_R14]);
+  set(registers, X86Register::r15, general[REG_R15]);
+  return registers;
+}
+
+// What a collector sees of this thread here, and what the C library says its stack is.
+__attribute__((noinline)) void capture() {
+  // Static: this frame is to be small, because the copy of the stack is.
+  static ucontext_t context;
+  static std::array<void*, 256> frames;
+  getcontext(&context);
+  current->registers = to_user_registers(context.uc_mcontext);
+  const auto* const stack = reinterpret_cast<const std::byte*>(context.uc_mcontext.gregs[REG_RSP]);
+  current->stack.assign(stack, stack + current->stack_bytes);
+  const int count = ::backtrace(frames.data(), static_cast<int>(frames.size()));
+  current->callers.clear();
+  // The first is inside this function, where the captured registers are, too.
+  for (int index = 1; index < count; ++index)
+    current->callers.push_back(RemoteAddress::of_local(frames[static_cast<std::size_t>(index)]));
+}
+
+// Keeps a call from becoming a jump.
+volatile int after_call;
+
+__attribute__((noinline)) void descend(int depth) {
+  std::array<volatile char, 100> filler{};  // so that frames differ from what pushes alone make
+  filler[static_cast<std::size_t>(depth) % filler.size()] = 1;
+  if (depth == 0) {
+    capture();
+  } else {
+    descend(depth - 1);
+  }
+  after_call = filler[0];
+}
+
+int compare_and_capture(const void* left, const void* right) {
+  descend(1);
+  return *static_cast<const int*>(left) - *static_cast<const int*>(right);
+}
+
+void on_signal(int) {
+  descend(2);
+}
+
+}  // namespace
+
+void capture_recursion(Capture& capture_into, int depth) {
+  current = &capture_into;
+  descend(depth);
+}
+
+void capture_through_library(Capture& capture_into) {
+  current = &capture_into;
+  std::array<int, 2> numbers{2, 1};
+  std::qsort(numbers.data(), numbers.size(), sizeof(int), compare_and_capture);
+  after_call = numbers[0];
+}
+
+void capture_in_signal_handler(Capture& capture_into) {
+  current = &capture_into;
+  struct sigaction action{};
+  struct sigaction previous{};
+  action.sa_handler = on_signal;
+  ::sigaction(SIGUSR1, &action, &previous);
+  ::raise(SIGUSR1);
+  ::sigaction(SIGUSR1, &previous, nullptr);
+}
+
+void capture_in_thread(Capture& capture_into) {
+  current = &capture_into;
+  std::thread([] { descend(3); }).join();
+}
+
+}  // namespace trapline::symbols
