@@ -21,4 +21,7 @@ struct DwarfRegisters {
 // nullopt if a register that unwinding needs was not captured.
 [[nodiscard]] std::optional<DwarfRegisters> to_dwarf_registers(const UserRegisters& registers);
 
+// The DWARF number of the stack pointer.
+[[nodiscard]] std::uint64_t stack_pointer_number();
+
 }  // namespace trapline::symbols

@@ -3,8 +3,10 @@
 #include <elfutils/libdwfl.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <gelf.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -15,20 +17,26 @@ namespace {
 
 constexpr std::string_view kDeleted = " (deleted)";
 
-// Opens a module's file as the process sees it: through its own root (a container's files are not
-// ours), and the program itself through /proc/PID/exe where its file was replaced since (a
-// rebuild).
+// The process's own view of files, held open: a short command has ended before its hits are looked
+// at.
+struct FileView {
+  int root = -1;     // its root directory: a container's files are not ours
+  int program = -1;  // its executable, even if the file was replaced since (a rebuild)
+};
+
+// Opens a module's file as the process sees it. Called by elfutils, which hands on one word of ours
+// per module.
 int open_module(Dwfl_Module* module, void** user_data, const char* name, Dwarf_Addr base,
                 char** file_name, Elf** elf) {
-  const auto pid = static_cast<std::int32_t>(reinterpret_cast<std::intptr_t>(*user_data));
+  const auto* const view = static_cast<const FileView*>(*user_data);
   const std::string_view path = name == nullptr ? std::string_view() : std::string_view(name);
-  if (pid != 0 && path.starts_with('/')) {
+  if (view != nullptr && path.starts_with('/')) {
     const std::string seen_by_process = path.ends_with(kDeleted)
-                                            ? fmt::format("/proc/{}/exe", pid)
-                                            : fmt::format("/proc/{}/root{}", pid, path);
+                                            ? fmt::format("/proc/self/fd/{}", view->program)
+                                            : fmt::format("/proc/self/fd/{}{}", view->root, path);
     const int fd = ::open(seen_by_process.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-      *file_name = ::strdup(seen_by_process.c_str());
+      *file_name = ::strdup(name);
       return fd;
     }
   }
@@ -64,6 +72,13 @@ Failure describe_failure(ProcessId pid, int error) {
 struct ProcessImage::Impl {
   ProcessId pid;
   Dwfl* dwfl = nullptr;
+  FileView files;
+
+  void open_files() {
+    files.root =
+        ::open(fmt::format("/proc/{}/root", pid.value).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    files.program = ::open(fmt::format("/proc/{}/exe", pid.value).c_str(), O_RDONLY | O_CLOEXEC);
+  }
 
   Result<void> report() {
     dwfl_report_begin(dwfl);
@@ -77,26 +92,28 @@ struct ProcessImage::Impl {
     return {};
   }
 
-  // Gives open_module the pid: elfutils hands every module one word of ours.
   void mark_modules() {
     dwfl_getmodules(
         dwfl,
-        [](Dwfl_Module*, void** user_data, const char*, Dwarf_Addr, void* argument) -> int {
-          *user_data = reinterpret_cast<void*>(
-              static_cast<std::intptr_t>(static_cast<ProcessId*>(argument)->value));
+        [](Dwfl_Module*, void** user_data, const char*, Dwarf_Addr, void* view) -> int {
+          *user_data = view;
           return DWARF_CB_OK;
         },
-        &pid, 0);
+        &files, 0);
   }
 
   ~Impl() {
     if (dwfl != nullptr) dwfl_end(dwfl);
+    for (const int fd : {files.root, files.program}) {
+      if (fd >= 0) ::close(fd);
+    }
   }
 };
 
 Result<std::unique_ptr<ProcessImage>> ProcessImage::open(ProcessId pid) {
   auto impl = std::make_unique<Impl>();
   impl->pid = pid;
+  impl->open_files();
   impl->dwfl = dwfl_begin(&kCallbacks);
   if (impl->dwfl == nullptr) return fail(ErrorCode::os_failure, "the symbol library cannot start");
   if (auto reported = impl->report(); !reported)
@@ -143,6 +160,30 @@ std::optional<ModuleInfo> ProcessImage::module_at(RemoteAddress address) const {
   const char* const name =
       dwfl_module_info(module, nullptr, &start, &end, nullptr, nullptr, nullptr, nullptr);
   return ModuleInfo{name, RemoteAddress(start), RemoteAddress(end)};
+}
+
+std::size_t ImageCode::read(RemoteAddress address, std::span<std::byte> destination) {
+  if (const std::size_t live = memory_.read(address, destination); live > 0) return live;
+  Dwfl_Module* const module = dwfl_addrmodule(image_.dwfl(), address.value());
+  Dwarf_Addr bias = 0;
+  Elf* const elf = module == nullptr ? nullptr : dwfl_module_getelf(module, &bias);
+  std::size_t segments = 0;
+  if (elf == nullptr || elf_getphdrnum(elf, &segments) != 0) return 0;
+  for (std::size_t index = 0; index < segments; ++index) {
+    GElf_Phdr segment;
+    if (gelf_getphdr(elf, static_cast<int>(index), &segment) == nullptr ||
+        segment.p_type != PT_LOAD)
+      continue;
+    const std::uint64_t offset = address.value() - bias - segment.p_vaddr;
+    if (offset >= segment.p_filesz) continue;
+    const std::size_t count = std::min<std::size_t>(destination.size(), segment.p_filesz - offset);
+    const Elf_Data* const data = elf_getdata_rawchunk(
+        elf, static_cast<std::int64_t>(segment.p_offset + offset), count, ELF_T_BYTE);
+    if (data == nullptr || data->d_buf == nullptr) return 0;
+    std::memcpy(destination.data(), data->d_buf, count);
+    return count;
+  }
+  return 0;
 }
 
 }  // namespace trapline::symbols

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "base/failure.h"
 #include "trapline/base/address.h"
 #include "trapline/base/units.h"
+#include "trapline/port/memory_reader.h"
 
 struct Dwfl;
 
@@ -49,6 +51,18 @@ class ProcessImage {
   struct Impl;
   explicit ProcessImage(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
+};
+
+// A process's code: from its memory while it lives, else as its files have it.
+class ImageCode final : public MemoryReader {
+ public:
+  // Both borrowed.
+  ImageCode(ProcessImage& image, MemoryReader& memory) : image_(image), memory_(memory) {}
+  [[nodiscard]] std::size_t read(RemoteAddress address, std::span<std::byte> destination) override;
+
+ private:
+  ProcessImage& image_;
+  MemoryReader& memory_;
 };
 
 }  // namespace trapline::symbols

@@ -36,9 +36,6 @@ struct CollectorOptions {
   bool registers = true;  // capture user registers (values, culprit check, dwarf)
   ByteCount dwarf_stack_bytes{
       16 * 1024};  // copied per hit for StackMode::dwarf; kernel limit 64 KiB - 8
-  // Access::execute: the slots are first instructions of functions, where the return address lies
-  // on top of the stack and no frame exists yet. False for an address in the middle of a function.
-  bool code_is_entry = true;
   ByteCount ring_bytes{
       4 * 1024 * 1024};  // per CPU, a power of two of pages; halved until the system allows it
 };
@@ -61,6 +58,10 @@ struct Sample {
   std::span<const RemoteAddress> kernel_stack;
   std::optional<RemoteAddress>
       user_ip;  // where user mode was, if it is not hit.trap_ip (a system call)
+  // StackMode::frame_pointer, where a call leaves the return address on the stack: the word the
+  // user's stack pointer pointed to. It is the first caller if the function has no frame (yet),
+  // which hit.callers cannot tell of: call-frame information does.
+  std::optional<RemoteAddress> stack_top;
   // StackMode::dwarf: memory from the stack pointer upwards.
   std::span<const std::byte> stack_bytes;
   // No later hit is known yet: memory may still hold what this one wrote.

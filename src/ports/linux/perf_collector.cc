@@ -152,6 +152,7 @@ class Session {
     if (!sample) return false;
     loss_.delivered();
     if (!is_asked_for(record_.pid)) return false;
+    sample->is_newest = !installed_.rings.has_more();
     sink.on_sample(*sample);
     return true;
   }

@@ -338,8 +338,8 @@ TEST(PerfCollector, AFunctionWatchedForExecutionShowsItsImmediateCaller) {
   EXPECT_TRUE(stop_cleanly(*collector, sink, target.pid()));
   ASSERT_EQ(sink.hits.size(), 1U);
   EXPECT_EQ(sink.hits.front().sample.hit.trap_ip, RemoteAddress::of_local(entry));
-  ASSERT_FALSE(sink.hits.front().callers.empty());
-  EXPECT_TRUE(lies_in(sink.hits.front().callers.front(), call_write_word));
+  ASSERT_TRUE(sink.hits.front().sample.stack_top.has_value());
+  EXPECT_TRUE(lies_in(*sink.hits.front().sample.stack_top, call_write_word));
 }
 
 TEST(PerfCollector, DwarfModeCopiesTheStackFromItsPointerUp) {

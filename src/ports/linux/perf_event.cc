@@ -35,15 +35,13 @@ std::uint32_t breakpoint_type(Access access) {
   return HW_BREAKPOINT_EMPTY;
 }
 
-void ask_for_stack(perf_event_attr& attributes, const SlotRequest& slot,
-                   const PerfEventOptions& options) {
+void ask_for_stack(perf_event_attr& attributes, const PerfEventOptions& options) {
   switch (options.stack) {
     case StackMode::none:
       break;
     case StackMode::frame_pointer:
       attributes.sample_type |= PERF_SAMPLE_CALLCHAIN;
-      if (slot.access == Access::execute && options.code_is_entry &&
-          native_perf_architecture().return_address_on_stack) {
+      if (native_perf_architecture().return_address_on_stack) {
         attributes.sample_type |= PERF_SAMPLE_STACK_USER;
         attributes.sample_stack_user = sizeof(std::uint64_t);
       }
@@ -149,7 +147,7 @@ perf_event_attr breakpoint_attributes(const SlotRequest& slot, const PerfEventOp
   attributes.exclude_kernel = options.kernel_accesses ? 0 : 1;
   attributes.sample_type = PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID |
                            PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR | PERF_SAMPLE_CPU;
-  ask_for_stack(attributes, slot, options);
+  ask_for_stack(attributes, options);
   ask_for_registers(attributes, options);
 
   attributes.inherit = options.inheritance == Inheritance::none ? 0 : 1;

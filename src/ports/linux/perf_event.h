@@ -34,7 +34,6 @@ struct PerfEventOptions {
   StackMode stack = StackMode::frame_pointer;
   bool registers = true;
   ByteCount dwarf_stack_bytes{16 * 1024};
-  bool code_is_entry = true;  // see CollectorOptions
 };
 
 // One sample for each access to `slot`. Disabled: enable it once its output goes somewhere.

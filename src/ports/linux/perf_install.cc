@@ -73,7 +73,6 @@ PerfEventOptions wanted_options(const TargetScope& scope, const CollectorOptions
   wanted.stack = options.stack;
   wanted.registers = options.registers;
   wanted.dwarf_stack_bytes = options.dwarf_stack_bytes;
-  wanted.code_is_entry = options.code_is_entry;
   return wanted;
 }
 

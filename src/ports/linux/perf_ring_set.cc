@@ -1,5 +1,7 @@
 #include "ports/linux/perf_ring_set.h"
 
+#include <algorithm>
+
 namespace trapline::linux_port {
 
 void PerfRingSet::add(PerfRingReader& reader) {
@@ -46,6 +48,10 @@ std::optional<PerfRingSet::Item> PerfRingSet::next(Nanoseconds until) {
   oldest->position += item.header.size;
   taken_from_ = item.ring;
   return item;
+}
+
+bool PerfRingSet::has_more() const {
+  return std::ranges::any_of(rings_, [](const Ring& ring) { return ring.position < ring.limit; });
 }
 
 void PerfRingSet::release() {

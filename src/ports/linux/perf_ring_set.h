@@ -36,6 +36,9 @@ class PerfRingSet {
   // that holds something that is not a record is skipped to its end.
   [[nodiscard]] std::optional<Item> next(Nanoseconds until);
 
+  // Whether anything written up to the last look() is still to come after the item taken last.
+  [[nodiscard]] bool has_more() const;
+
   // Calls visit(header, bytes) for the records after `item` in its ring until it returns false.
   // Returns whether it was stopped by visit (and not by the end of what is written).
   template <typename Visitor>

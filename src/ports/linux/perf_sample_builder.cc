@@ -66,6 +66,7 @@ std::optional<Sample> PerfSampleBuilder::build(PerfSample& record,
   sample.hit.in_kernel = record.in_kernel;
   sample.registers = record.registers;
   if (stack_ == StackMode::dwarf) sample.stack_bytes = record.stack;
+  if (stack_ == StackMode::frame_pointer) sample.stack_top = first_word(record.stack);
 
   if (record.in_kernel) {
     sample.kernel_stack = without_first(record.kernel_chain);
@@ -75,11 +76,6 @@ std::optional<Sample> PerfSampleBuilder::build(PerfSample& record,
                    record.registers.get(native_perf_architecture().instruction_pointer)) {
       sample.user_ip = RemoteAddress(*ip);
     }
-  } else if (slot->access == Access::execute && code_is_entry_ &&
-             stack_ == StackMode::frame_pointer) {
-    // The first entry, the trap itself, makes room for the caller the frame walk cannot see.
-    if (const auto caller = first_word(record.stack); caller && !record.user_chain.empty())
-      record.user_chain.insert(record.user_chain.begin() + 1, *caller);
   }
   sample.hit.callers = without_first(record.user_chain);
   return sample;

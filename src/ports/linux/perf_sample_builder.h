@@ -33,7 +33,7 @@ class PerfThreadNames {
 class PerfSampleBuilder {
  public:
   PerfSampleBuilder(const Plan& plan, const CollectorOptions& options)
-      : plan_(plan), stack_(options.stack), code_is_entry_(options.code_is_entry) {}
+      : plan_(plan), stack_(options.stack) {}
 
   // The result borrows `record`, whose chains may be changed, and is valid as long as that is.
   // nullopt if the record's address is not one of the plan's.
@@ -43,7 +43,6 @@ class PerfSampleBuilder {
  private:
   Plan plan_;
   StackMode stack_;
-  bool code_is_entry_;
 };
 
 }  // namespace trapline::linux_port

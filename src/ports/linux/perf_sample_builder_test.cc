@@ -73,22 +73,19 @@ TEST(PerfSampleBuilder, AKernelHitShowsWhereUserModeWas) {
   EXPECT_THAT(sample->hit.callers, IsEmpty());
 }
 
-TEST(PerfSampleBuilder, AtAFunctionsEntryTheReturnAddressIsTheFirstCaller) {
+TEST(PerfSampleBuilder, WordOnTopOfTheStackIsHandedOn) {
   const std::uint64_t return_address = 0x40aaaa;
   std::array<std::byte, sizeof return_address> stack{};
   std::memcpy(stack.data(), &return_address, sizeof return_address);
-  CollectorOptions options;
   const Plan entry = plan(Access::execute, 0x401188, 8);
   PerfSample record = user_record(0x401188);
   record.stack = stack;
-  EXPECT_THAT(
-      PerfSampleBuilder(entry, options).build(record, kName)->hit.callers,
-      ElementsAre(RemoteAddress(0x40aaaa), RemoteAddress(0x402000), RemoteAddress(0x403000)));
-  record = user_record(0x401188);
-  record.stack = stack;
-  options.code_is_entry = false;
-  EXPECT_THAT(PerfSampleBuilder(entry, options).build(record, kName)->hit.callers,
-              ElementsAre(RemoteAddress(0x402000), RemoteAddress(0x403000)));
+  const auto sample = PerfSampleBuilder(entry, CollectorOptions{}).build(record, kName);
+  EXPECT_EQ(sample->stack_top, RemoteAddress(0x40aaaa));
+  EXPECT_THAT(sample->hit.callers, ElementsAre(RemoteAddress(0x402000), RemoteAddress(0x403000)));
+  record.stack = std::span(stack).first(4);
+  EXPECT_EQ(PerfSampleBuilder(entry, CollectorOptions{}).build(record, kName)->stack_top,
+            std::nullopt);
 }
 
 TEST(PerfThreadNames, RecordsOverruleProcAndForgettingAsksAgain) {

@@ -447,9 +447,9 @@ TEST_F(PtraceCollectorTest, CallsOfFunctionAreReportedWithCaller) {
   EXPECT_EQ(page->writes, 10);
   const auto& record = sink_.hits[0];
   EXPECT_EQ(record.hit.trap_ip.value(), reinterpret_cast<std::uintptr_t>(&called_function));
-  ASSERT_FALSE(record.callers.empty());
+  ASSERT_TRUE(record.stack_top.has_value());
   // A return address follows a call instruction; near, direct: e8 and four bytes.
-  const auto* code = reinterpret_cast<const std::uint8_t*>(record.callers[0].value());  // NOLINT
+  const auto* code = reinterpret_cast<const std::uint8_t*>(record.stack_top->value());  // NOLINT
   EXPECT_EQ(code[-5], 0xe8);
   target.reaped(0);
 }

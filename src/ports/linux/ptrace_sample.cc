@@ -10,6 +10,7 @@
 #include <string>
 
 #include "ports/linux/file_descriptor.h"
+#include "ports/linux/perf_arch.h"
 
 namespace trapline::linux_port {
 namespace {
@@ -102,14 +103,11 @@ std::optional<ThreadStat> read_thread_stat(ProcessId pid, ThreadId tid) {
   return parse_thread_stat({text.data(), static_cast<std::size_t>(count)});
 }
 
-void walk_frames(MemoryReader& memory, const FrameRegisters& from, bool return_on_stack,
+void walk_frames(MemoryReader& memory, const FrameRegisters& from,
                  std::vector<RemoteAddress>& callers) {
   callers.clear();
   if (!from.stack || !from.frame) return;
   StackWindow window(memory, *from.stack);
-  if (return_on_stack) {
-    if (const auto caller = window.word(*from.stack)) callers.emplace_back(*caller);
-  }
   std::uint64_t lowest = *from.stack;
   std::uint64_t frame = *from.frame;
   while (callers.size() < kMaxFrames) {
@@ -170,9 +168,12 @@ void SampleBuilder::read_value(const Subject& subject, RemoteMemory& memory) {
 
 void SampleBuilder::read_stack(const FrameRegisters& frame, RemoteMemory& memory) {
   if (options_.stack == StackMode::frame_pointer) {
-    const bool at_entry = sample_.hit.access == Access::execute && options_.code_is_entry;
-    walk_frames(memory, frame, at_entry, callers_);
+    walk_frames(memory, frame, callers_);
     sample_.hit.callers = callers_;
+    if (!frame.stack || !native_perf_architecture().return_address_on_stack) return;
+    if (const auto word = memory.read_object<std::uint64_t>(RemoteAddress(*frame.stack))) {
+      sample_.stack_top = RemoteAddress(*word);
+    }
   } else if (options_.stack == StackMode::dwarf && frame.stack) {
     stack_.resize(options_.dwarf_stack_bytes.value);
     const std::size_t count = memory.read(RemoteAddress(*frame.stack), stack_);

@@ -28,9 +28,7 @@ struct ThreadStat {
 
 // Return addresses, innermost first, by the chain of saved frame pointers. Bounded in length, and
 // by the rule that frames lie at ascending addresses; stops at what cannot be read.
-// `return_on_stack`: the thread stands at a function's first instruction, and the caller's address
-// is on top of the stack.
-void walk_frames(MemoryReader& memory, const FrameRegisters& from, bool return_on_stack,
+void walk_frames(MemoryReader& memory, const FrameRegisters& from,
                  std::vector<RemoteAddress>& callers);
 
 class SampleBuilder {

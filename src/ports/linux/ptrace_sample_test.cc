@@ -38,9 +38,9 @@ class FakeStack final : public MemoryReader {
 
 constexpr std::uint64_t kSp = FakeStack::kBase;
 
-std::vector<RemoteAddress> walk(FakeStack& stack, std::uint64_t frame, bool at_entry = false) {
+std::vector<RemoteAddress> walk(FakeStack& stack, std::uint64_t frame) {
   std::vector<RemoteAddress> callers;
-  walk_frames(stack, {.instruction = 1, .stack = kSp, .frame = frame}, at_entry, callers);
+  walk_frames(stack, {.instruction = 1, .stack = kSp, .frame = frame}, callers);
   return callers;
 }
 
@@ -54,15 +54,6 @@ TEST(WalkFramesTest, FollowsSavedFramePointersToTheEnd) {
   stack.set(kSp + 0x1808, 0x403333);
   EXPECT_EQ(walk(stack, kSp + 0x10), (std::vector{RemoteAddress(0x401111), RemoteAddress(0x402222),
                                                   RemoteAddress(0x403333)}));
-}
-
-TEST(WalkFramesTest, TakesReturnAddressFromTopOfStackAtEntry) {
-  FakeStack stack(64);
-  stack.set(kSp, 0x400abc);
-  stack.set(kSp + 0x20, 0);
-  stack.set(kSp + 0x28, 0x401111);
-  EXPECT_EQ(walk(stack, kSp + 0x20, true),
-            (std::vector{RemoteAddress(0x400abc), RemoteAddress(0x401111)}));
 }
 
 TEST(WalkFramesTest, CycleEnds) {

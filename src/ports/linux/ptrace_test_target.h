@@ -84,6 +84,7 @@ class RecordingSink final : public SampleSink {
     Hit hit;
     UserRegisters registers;
     std::vector<RemoteAddress> callers;
+    std::optional<RemoteAddress> stack_top;
     std::size_t stack_bytes = 0;
   };
 
@@ -91,6 +92,7 @@ class RecordingSink final : public SampleSink {
     hits.push_back({.hit = sample.hit,
                     .registers = sample.registers,
                     .callers = {sample.hit.callers.begin(), sample.hit.callers.end()},
+                    .stack_top = sample.stack_top,
                     .stack_bytes = sample.stack_bytes.size()});
     ++by_thread[sample.hit.tid.value];
   }

@@ -1,5 +1,7 @@
 #include "symbols/dwarf_registers.h"
 
+#include <algorithm>
+
 namespace trapline::symbols {
 namespace {
 
@@ -22,6 +24,10 @@ std::optional<DwarfRegisters> to_dwarf_registers(const UserRegisters& registers)
     if (name == X86Register::sp) result.stack_pointer = *value;
   }
   return result;
+}
+
+std::uint64_t stack_pointer_number() {
+  return static_cast<std::uint64_t>(std::ranges::find(kOrder, X86Register::sp) - kOrder.begin());
 }
 
 }  // namespace trapline::symbols

@@ -17,6 +17,7 @@
 #include "report/output.h"
 #include "report/summary_reporter.h"
 #include "report/text_reporter.h"
+#include "symbols/frame_state.h"
 #include "symbols/process_image.h"
 #include "symbols/symbolizer.h"
 #include "symbols/unwinder.h"
@@ -130,13 +131,14 @@ Result<int> watch(const WatchOptions& options) {
 
   symbols::Symbolizer symbolizer(**image);
   symbols::Unwinder unwinder(**image);
+  symbols::FrameState frame_state(**image);
   symbols::ImageCode code(**image, memory);
   decode::CulpritFinder finder(code);
   ValueTracker values(object->request, pid, memory, finder);
   values.read_initial(object->plan.slots(), target->is_command());
   report::Reporter& reporter = *(*output)->reporter;
-  HitPipeline pipeline(
-      {options, *object, pid, **image, symbolizer, unwinder, finder, values, reporter});
+  HitPipeline pipeline({options, *object, pid, **image, symbolizer, unwinder, frame_state, finder,
+                        values, reporter});
 
   const Nanoseconds began = monotonic_now();
   Result<std::string> reason = std::string();

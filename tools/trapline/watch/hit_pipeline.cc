@@ -33,10 +33,7 @@ void HitPipeline::on_sample(const linux_port::Sample& sample) {
     ++totals_.filtered;
     return;
   }
-  if (parts_.options.stack == linux_port::StackMode::dwarf) {
-    unwound_ = parts_.unwinder.unwind(sample.registers, sample.stack_bytes);
-    hit.callers = unwound_;
-  }
+  hit.callers = find_callers(sample);
   std::optional<RemoteAddress> ip;
   if (culprit != nullptr) ip = culprit->ip;
   if (hit.access == Access::execute) ip = hit.trap_ip;
@@ -58,6 +55,19 @@ const decode::Culprit* HitPipeline::find_culprit(const linux_port::Sample& sampl
                               if (!function) return std::nullopt;
                               return decode::CodeRange{function->start, function->end};
                             });
+}
+
+std::span<const RemoteAddress> HitPipeline::find_callers(const linux_port::Sample& sample) {
+  if (parts_.options.stack == linux_port::StackMode::dwarf) {
+    callers_ = parts_.unwinder.unwind(sample.registers, sample.stack_bytes);
+    return callers_;
+  }
+  const RemoteAddress user_ip = sample.user_ip.value_or(sample.hit.trap_ip);
+  if (!sample.stack_top || !parts_.frame_state.returns_from_stack_top(user_ip))
+    return sample.hit.callers;
+  callers_.assign(1, *sample.stack_top);
+  callers_.insert(callers_.end(), sample.hit.callers.begin(), sample.hit.callers.end());
+  return callers_;
 }
 
 bool HitPipeline::passes_conditions(const Hit& hit) {
@@ -131,6 +141,7 @@ void HitPipeline::refresh_symbols_if_stale() {
   if (!parts_.image.refresh()) return;
   parts_.symbolizer.clear();
   parts_.finder.clear();
+  parts_.frame_state.clear();
   stacks_.clear();
 }
 

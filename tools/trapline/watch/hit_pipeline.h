@@ -11,6 +11,7 @@
 #include "ports/linux/collector.h"
 #include "report/reporter.h"
 #include "report/stack_table.h"
+#include "symbols/frame_state.h"
 #include "symbols/process_image.h"
 #include "symbols/symbolizer.h"
 #include "symbols/unwinder.h"
@@ -30,6 +31,7 @@ class HitPipeline final : public linux_port::SampleSink {
     symbols::ProcessImage& image;
     symbols::Symbolizer& symbolizer;
     symbols::Unwinder& unwinder;
+    symbols::FrameState& frame_state;
     decode::CulpritFinder& finder;
     ValueTracker& values;
     report::Reporter& reporter;
@@ -56,6 +58,9 @@ class HitPipeline final : public linux_port::SampleSink {
                                                            const Hit& hit,
                                                            std::optional<RemoteAddress> ip);
   [[nodiscard]] std::vector<symbols::Frame> resolve_frames(const report::StackKey& key);
+  // The hit's callers, innermost first: unwound, or the collector's completed. Valid until the next
+  // call.
+  [[nodiscard]] std::span<const RemoteAddress> find_callers(const linux_port::Sample& sample);
   void refresh_symbols_if_stale();
   void note(Result<void> written);
 
@@ -67,7 +72,8 @@ class HitPipeline final : public linux_port::SampleSink {
   std::optional<Failure> output_failure_;
   std::optional<int> wait_status_;
   bool symbols_stale_ = false;
-  std::vector<RemoteAddress> unwound_;  // callers of the current hit under StackMode::dwarf
+  std::vector<RemoteAddress>
+      callers_;  // of the current hit, where they are not simply the collector's
 };
 
 }  // namespace trapline::command
