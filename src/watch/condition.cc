@@ -158,7 +158,6 @@ struct Number {
       return a.negative ? std::strong_ordering::less : std::strong_ordering::greater;
     return a.bits <=> b.bits;
   }
-  friend constexpr bool operator==(const Number& a, const Number& b) = default;
 };
 
 Number read_value(const MemoryValue& value, ValueShape shape) {
