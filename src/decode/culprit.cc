@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "decode/instruction.h"
+#include "decode/instruction_walk.h"
 
 namespace trapline::decode {
 namespace {
@@ -13,9 +14,6 @@ namespace {
 // Trap addresses remembered before the cache starts afresh: a watch has a handful of writers, a
 // wild one thousands.
 constexpr std::size_t kCacheLimit = 16384;
-// Functions longer than this are not walked (0.1 s of decoding on a miss); generated code can be
-// that long.
-constexpr std::uint64_t kMaxFunctionBytes = 4 * 1024 * 1024;
 constexpr std::uint64_t kWordBytes = 8;
 
 bool overlaps(RemoteAddress a, ByteCount a_length, RemoteAddress b, ByteCount b_length) {
@@ -25,14 +23,25 @@ bool overlaps(RemoteAddress a, ByteCount a_length, RemoteAddress b, ByteCount b_
 // What is known of an operand as the maker of an access.
 enum class Match : std::uint8_t { impossible, possible, certain };
 
+// `last` is the last of repeated accesses, which moved towards it. Those before it, from an unknown
+// start on, lie on one side of it.
+Match match_repeated(RemoteAddress last, const MemoryOperand& operand, bool downwards,
+                     const WatchedRange& watched) {
+  const bool reached =
+      downwards ? watched.address + watched.length > last : watched.address < last + operand.size;
+  return reached ? Match::possible : Match::impossible;
+}
+
 Match match(const MemoryOperand& operand, const UserRegisters& registers,
             const WatchedRange& watched) {
   const bool right_kind = operand.writes || (watched.access != Access::write && operand.reads);
   if (!right_kind) return Match::impossible;
   const auto address = effective_address(operand, registers);
   if (!address) return Match::possible;
-  return overlaps(*address, operand.size, watched.address, watched.length) ? Match::certain
-                                                                           : Match::impossible;
+  if (overlaps(*address, operand.size, watched.address, watched.length)) return Match::certain;
+  if (operand.is_repeated) return match_repeated(*address, operand, moves_down(registers), watched);
+  const bool is_behind = watched.address > *address;
+  return operand.may_be_longer && is_behind ? Match::possible : Match::impossible;
 }
 
 Match match(const Instruction& instruction, const UserRegisters& registers,
@@ -84,31 +93,14 @@ struct Candidates {
 }  // namespace
 
 struct CulpritFinder::Impl {
-  explicit Impl(MemoryReader& reader) : code(reader) {}
+  explicit Impl(MemoryReader& reader) : code(reader), walk(reader, disassembler) {}
 
   MemoryReader& code;
   Disassembler disassembler;
+  InstructionWalk walk;
   std::unordered_map<std::uint64_t, Candidates> cache;
   Culprit culprit;
   Instruction instruction;  // behind `culprit`
-
-  // The instruction of `function` that ends at `end`, by decoding from the function's start.
-  std::optional<Instruction> decode_before(const CodeRange& function, RemoteAddress end) {
-    const std::uint64_t wanted = (end - function.start).value;
-    if (wanted == 0 || wanted > kMaxFunctionBytes) return std::nullopt;
-    std::vector<std::byte> bytes(wanted);
-    if (code.read(function.start, bytes) != bytes.size()) return std::nullopt;
-    std::size_t offset = 0;
-    std::size_t last = 0;
-    while (offset < bytes.size()) {
-      const std::size_t length = disassembler.length_at(std::span(bytes).subspan(offset),
-                                                        function.start + ByteCount{offset});
-      if (length == 0) return std::nullopt;
-      last = offset;
-      offset += length;
-    }
-    return disassembler.decode(std::span(bytes).subspan(last), function.start + ByteCount{last});
-  }
 
   std::optional<Instruction> decode_at(RemoteAddress ip) {
     std::vector<std::byte> bytes(Disassembler::max_length());
@@ -116,30 +108,36 @@ struct CulpritFinder::Impl {
     return disassembler.decode(bytes, ip);
   }
 
-  const Candidates& candidates_for(RemoteAddress trap_ip, const FunctionLookup& function) {
-    if (const auto known = cache.find(trap_ip.value()); known != cache.end()) return known->second;
+  const Candidates& candidates_for(RemoteAddress ip, const FunctionLookup& function) {
+    if (const auto known = cache.find(ip.value()); known != cache.end()) return known->second;
     if (cache.size() >= kCacheLimit) cache.clear();
     Candidates found;
-    if (const auto range = function(trap_ip)) found.before = decode_before(*range, trap_ip);
-    found.at = decode_at(trap_ip);
+    // The function of the instruction before: a label may lie in the middle of what runs through.
+    const auto range = function(ip - ByteCount{1});
+    const auto start = range ? walk.instruction_before(*range, ip) : std::nullopt;
+    if (start) found.before = decode_at(*start);
+    found.at = decode_at(ip);
     if (found.at && !found.at->may_trap_at_itself) found.at.reset();
-    return cache.emplace(trap_ip.value(), std::move(found)).first->second;
+    return cache.emplace(ip.value(), std::move(found)).first->second;
   }
 
   // A call whose pushed return address lies in the watched bytes traps at its destination.
-  std::optional<Instruction> decode_call(const UserRegisters& registers,
-                                         const WatchedRange& watched,
-                                         const FunctionLookup& function) {
+  struct FoundCall {
+    const Instruction* call = nullptr;
+    Match certainty = Match::impossible;
+  };
+  FoundCall find_call(RemoteAddress trap_ip, const UserRegisters& registers,
+                      const WatchedRange& watched, const FunctionLookup& function) {
     const auto stack = stack_pointer(registers);
     if (!stack || !overlaps(*stack, ByteCount{kWordBytes}, watched.address, watched.length))
-      return std::nullopt;
+      return {};
     const auto return_address = code.read_object<std::uint64_t>(*stack);
-    if (!return_address) return std::nullopt;
-    const RemoteAddress end(*return_address);
-    const auto range = function(end - ByteCount{1});
-    auto call = range ? decode_before(*range, end) : std::nullopt;
-    if (!call || !call->is_call) return std::nullopt;
-    return call;
+    if (!return_address) return {};
+    const auto& before = candidates_for(RemoteAddress(*return_address), function).before;
+    if (!before || !before->is_call) return {};
+    // The stack is read after the hit and may have changed: only the call's own target proves it.
+    if (!before->call_target) return {&*before, Match::possible};
+    return *before->call_target == trap_ip ? FoundCall{&*before, Match::certain} : FoundCall{};
   }
 
   const Culprit* accept(const Instruction& found, Match certainty) {
@@ -161,22 +159,33 @@ CulpritFinder::~CulpritFinder() = default;
 
 void CulpritFinder::clear() {
   impl_->cache.clear();
+  impl_->walk.clear();
 }
 
 const Culprit* CulpritFinder::find(RemoteAddress trap_ip, const UserRegisters& registers,
                                    const WatchedRange& watched, const FunctionLookup& function) {
+  const auto judge = [&](const std::optional<Instruction>& instruction) {
+    return instruction ? match(*instruction, registers, watched) : Match::impossible;
+  };
+  impl_->culprit.operand_checked = false;
   const Candidates& candidates = impl_->candidates_for(trap_ip, function);
-  const Match before =
-      candidates.before ? match(*candidates.before, registers, watched) : Match::impossible;
+  const bool may_lead_here = candidates.before && candidates.before->falls_through;
+  const Match before = may_lead_here ? judge(candidates.before) : Match::impossible;
   if (before == Match::certain) return impl_->accept(*candidates.before, before);
-  const Match at = candidates.at ? match(*candidates.at, registers, watched) : Match::impossible;
-  // Two instructions that may have done it and no proof for either: unknown.
-  if (before == Match::possible && at == Match::possible) return nullptr;
-  if (at != Match::impossible) return impl_->accept(*candidates.at, at);
-  if (before == Match::possible) return impl_->accept(*candidates.before, before);
-  if (const auto call = impl_->decode_call(registers, watched, function))
-    return impl_->accept(*call, Match::certain);
-  return nullptr;
+  const Match at = judge(candidates.at);
+  if (at == Match::certain) return impl_->accept(*candidates.at, at);
+  // Looking for the call may start the cache afresh: no reference into it is used afterwards.
+  const Instruction uncertain = before == Match::possible ? *candidates.before
+                                : at == Match::possible   ? *candidates.at
+                                                          : Instruction();
+  const auto [call, certainty] = impl_->find_call(trap_ip, registers, watched, function);
+  if (certainty == Match::certain) return impl_->accept(*call, certainty);
+  // Several instructions that may have done it and no proof for any: unknown.
+  const int possible = static_cast<int>(before == Match::possible) +
+                       static_cast<int>(at == Match::possible) +
+                       static_cast<int>(certainty == Match::possible);
+  if (possible != 1) return nullptr;
+  return impl_->accept(certainty == Match::possible ? *call : uncertain, Match::possible);
 }
 
 std::optional<StoredValue> CulpritFinder::stored_value(const UserRegisters& registers,

