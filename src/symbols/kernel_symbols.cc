@@ -68,7 +68,9 @@ KernelSymbols::KernelSymbols(std::string_view kallsyms) : modules_{""} {
   if (std::ranges::all_of(symbols_, [](const Symbol& symbol) { return symbol.address == 0; }))
     symbols_.clear();
   // Of several names for one address the first listed is kept, as the kernel itself prints it.
-  std::ranges::stable_sort(symbols_, {}, &Symbol::address);
+  std::ranges::sort(symbols_, [](const Symbol& a, const Symbol& b) {
+    return a.address != b.address ? a.address < b.address : a.name < b.name;
+  });
   const auto same = std::ranges::unique(symbols_, {}, &Symbol::address);
   symbols_.erase(same.begin(), same.end());
   symbols_.shrink_to_fit();

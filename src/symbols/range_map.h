@@ -29,9 +29,12 @@ class RangeMap {
   }
 
   void finish() {
-    // Of equal ranges the one added last is found first.
-    std::ranges::stable_sort(entries_, [](const Entry& a, const Entry& b) {
-      return a.start != b.start ? a.start < b.start : a.end > b.end;
+    // Of equal ranges the one added last is found first: until it is known, `reach` holds the
+    // order.
+    for (std::size_t index = 0; index < entries_.size(); ++index) entries_[index].reach = index;
+    std::ranges::sort(entries_, [](const Entry& a, const Entry& b) {
+      if (a.start != b.start) return a.start < b.start;
+      return a.end != b.end ? a.end > b.end : a.reach < b.reach;
     });
     std::uint64_t reach = 0;
     for (Entry& entry : entries_) entry.reach = reach = std::max(reach, entry.end);
