@@ -99,6 +99,12 @@ void ChildProcess::signal(int number) const {
   ::kill(pid_, number);
 }
 
+bool ChildProcess::is_running() const {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == 0;
+}
+
 bool ChildProcess::pump(Clock::time_point deadline) {
   if (out_ < 0 && err_ < 0) return false;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());

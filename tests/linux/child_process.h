@@ -36,6 +36,7 @@ class ChildProcess {
   // Waits until standard error holds `text`; false at end of file or after kPatience.
   [[nodiscard]] bool wait_for_stderr(const std::string& text);
   void signal(int number) const;
+  [[nodiscard]] bool is_running() const;
 
   struct Exit {
     bool timed_out = false;

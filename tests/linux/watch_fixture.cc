@@ -6,8 +6,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <thread>
+#include <utility>
 
 namespace trapline::testing {
 
@@ -43,31 +45,54 @@ std::vector<std::string> watch_arguments(const std::string& what, const Puppet& 
 
 namespace {
 
-std::vector<std::string> command_line(const std::vector<std::string>& arguments) {
-  std::vector<std::string> line{TRAPLINE_COMMAND, "watch", "-f", "json"};
+std::string fresh_path() {
+  static int number = 0;
+  return ::testing::TempDir() + "/watch." + std::to_string(::getpid()) + "." +
+         std::to_string(++number) + ".json";
+}
+
+std::vector<std::string> command_line(const std::string& path,
+                                      const std::vector<std::string>& arguments) {
+  std::vector<std::string> line{TRAPLINE_COMMAND, "watch", "-f", "json", "-o", path};
   line.insert(line.end(), arguments.begin(), arguments.end());
   return line;
 }
 
 }  // namespace
 
-Watch::Watch(const std::vector<std::string>& arguments) : process_(command_line(arguments)) {
-  const auto line = process_.read_line();
-  if (!line) {
-    ADD_FAILURE() << "no start line; standard error: " << process_.wait().err;
-    return;
+Watch::Watch(const std::vector<std::string>& arguments)
+    : path_(fresh_path()), process_(command_line(path_, arguments)) {
+  wait_for_start();
+}
+
+Watch::~Watch() {
+  std::filesystem::remove(path_);
+}
+
+void Watch::wait_for_start() {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (std::chrono::steady_clock::now() < deadline) {
+    std::ifstream file(path_);
+    std::string line;
+    if (std::getline(file, line) && !file.eof()) {
+      start_ = nlohmann::json::parse(line, nullptr, false);
+      EXPECT_EQ(start_.value("type", ""), "start") << line;
+      return;
+    }
+    if (!process_.is_running()) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  start_ = nlohmann::json::parse(*line, nullptr, false);
-  EXPECT_EQ(start_.value("type", ""), "start") << *line;
+  ADD_FAILURE() << "no start line; standard error: " << process_.wait().err;
 }
 
 Watch::Result Watch::finish() {
-  const ChildProcess::Exit exit = process_.wait();
+  ChildProcess::Exit exit = process_.wait();
   EXPECT_FALSE(exit.timed_out) << "the watch did not end";
   Result result;
   result.status = exit.status;
-  result.err = exit.err;
-  std::istringstream lines(exit.out);
+  result.out = std::move(exit.out);
+  result.err = std::move(exit.err);
+  std::ifstream lines(path_);
   for (std::string line; std::getline(lines, line);) {
     auto record = nlohmann::json::parse(line, nullptr, false);
     EXPECT_FALSE(record.is_discarded()) << line;
@@ -78,7 +103,7 @@ Watch::Result Watch::finish() {
       result.lost.push_back(std::move(record));
     } else if (type == "end") {
       result.end = std::move(record);
-    } else {
+    } else if (type != "start") {
       ADD_FAILURE() << "unexpected record: " << line;
     }
   }

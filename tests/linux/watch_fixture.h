@@ -33,16 +33,21 @@ class Puppet {
   ChildProcess process_;
 };
 
-// `trapline watch ARGUMENTS -f json`, whose start line has been read.
+// `trapline watch ARGUMENTS -f json` into a file of its own, installed: its start line has been
+// read. (Not into a pipe: while a test waits for the puppet nobody would read it.)
 class Watch {
  public:
   explicit Watch(const std::vector<std::string>& arguments);
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  ~Watch();
 
   [[nodiscard]] const nlohmann::json& start() const { return start_; }
   [[nodiscard]] ChildProcess& process() { return process_; }
 
   struct Result {
     int status = -1;
+    std::string out;  // of a command that was started
     std::string err;
     std::vector<nlohmann::json> hits;
     std::vector<nlohmann::json> lost;
@@ -54,6 +59,9 @@ class Watch {
   [[nodiscard]] Result interrupt();
 
  private:
+  void wait_for_start();
+
+  std::string path_;
   ChildProcess process_;
   nlohmann::json start_;
 };

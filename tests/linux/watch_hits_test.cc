@@ -292,18 +292,18 @@ TEST(WatchCommand, IsInstalledBeforeMainAndReturnsTheCommandsStatus) {
   EXPECT_FALSE(watch.start().is_null());
   watch.process().write_line("bump 2");
   watch.process().write_line("exit 7");
-  const auto exit = watch.process().wait();
-  EXPECT_EQ(exit.status, 7);
-  EXPECT_THAT(exit.out, HasSubstr("\"symbol\":\"bump\""));
-  EXPECT_THAT(exit.out, HasSubstr("\"hits\":2"));
+  const auto result = watch.finish();
+  EXPECT_EQ(result.status, 7);
+  ASSERT_EQ(result.hits.size(), 2U);
+  EXPECT_EQ(result.hits[0]["symbol"], "bump");
 }
 
 TEST(WatchCommand, SharedLibraryVariableCanBeNamedBeforeMain) {
   Watch watch({"_IO_2_1_stdout_.file._IO_write_ptr", "-n", "1", "--", "/bin/echo", "hello"});
-  const auto exit = watch.process().wait();
-  EXPECT_EQ(exit.status, 0);
-  EXPECT_THAT(exit.out, HasSubstr("hello"));
-  EXPECT_THAT(exit.out, HasSubstr("\"type\":\"hit\""));
+  const auto result = watch.finish();
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out, "hello\n");
+  EXPECT_EQ(result.hits.size(), 1U);
 }
 
 }  // namespace
