@@ -88,20 +88,37 @@ std::vector<nlohmann::json> trapline_records(const ProgramCase& program, const c
                        {"file", basename_of(record.value("file", ""))},
                        {"line", record.value("line", 0)},
                        {"old", record.value("old", nlohmann::json())},
-                       {"new", record.value("new", nlohmann::json())}});
+                       {"new", record.value("new", nlohmann::json())},
+                       {"instruction", record.value("instruction", "")}});
   }
   std::filesystem::remove(path);
   return records;
 }
 
+// perf hands out no vector registers, and memory can be read only while the program lives: what
+// such a store wrote may be unknown at the end of a short run, and with it the old value of the
+// next hit. Nothing else may be missing.
+bool may_lack_value(const nlohmann::json& record, const char* collector) {
+  const std::string instruction = record["instruction"];
+  return std::string_view(collector) == "perf" && instruction.find("mm") != std::string::npos;
+}
+
 TEST_P(WatchAgainstGdb, EveryFieldOfEveryChangeIsTheSame) {
   const auto& [program, collector] = GetParam();
   const auto expected = gdb_records(program);
-  const auto actual = trapline_records(program, collector);
+  auto actual = trapline_records(program, collector);
   ASSERT_GE(expected.size(), program.at_least);
   ASSERT_EQ(actual.size(), expected.size());
+  bool lacked_value = false;
   for (std::size_t index = 0; index < expected.size(); ++index) {
-    EXPECT_EQ(actual[index], expected[index]) << "change " << index;
+    const bool lacks_value =
+        actual[index]["new"].is_null() && may_lack_value(actual[index], collector);
+    for (const auto& [field, value] : expected[index].items()) {
+      const bool is_excused = (field == "new" && lacks_value) || (field == "old" && lacked_value);
+      if (is_excused && actual[index][field].is_null()) continue;
+      EXPECT_EQ(actual[index][field], value) << field << " of change " << index;
+    }
+    lacked_value = lacks_value;
   }
 }
 
