@@ -27,10 +27,14 @@ struct WatchStart {
   CpuSet cpus;
   std::size_t slots = 0;
   std::vector<std::string> notes;  // weaker than asked for, one sentence each
+  // CLOCK_MONOTONIC, when the watch began; text counts its times from there. Without it they count
+  // from the first hit.
+  std::optional<Nanoseconds> began;
 };
 
 // A stack, resolved once and named by a number that reporters may cache their own rendering under.
-// Numbers are not reused within a run, even when the table that hands them out forgets old stacks.
+// Numbers start at 1 and are not reused within a run, even when the table that hands them out
+// forgets old stacks.
 struct ResolvedStack {
   std::uint64_t id = 0;
   // The culprit's frames (innermost inlined first), then the callers.
@@ -38,12 +42,32 @@ struct ResolvedStack {
 };
 
 // One hit with everything that is known of it. Borrowed: valid only during the call.
+//
+// `ip`, `instruction`, hit.trap_ip and hit.in_kernel are the same for all hits with one stack id (a
+// stack starts with the instruction), so reporters may render them once for each stack.
 struct HitView {
   const Hit& hit;
   std::optional<RemoteAddress> ip;  // of the instruction that made the access; nullopt if unknown
   std::string_view instruction;     // its text; "" if unknown
   const ResolvedStack& stack;       // frames[0] is where the access was made
 };
+
+// Which instruction made an access, as far as it is known.
+struct AccessPlace {
+  std::optional<RemoteAddress> ip;
+  RemoteAddress trap_ip;  // where the CPU trapped
+  bool in_kernel = false;
+};
+
+[[nodiscard]] inline AccessPlace place_of(const HitView& view) {
+  return {view.ip, view.hit.trap_ip, view.hit.in_kernel};
+}
+
+// The thread's name without its padding: any bytes but NUL.
+[[nodiscard]] inline std::string_view name_of_thread(const Hit& hit) {
+  const std::string_view padded(hit.comm.data(), hit.comm.size());
+  return padded.substr(0, padded.find('\0'));
+}
 
 struct WatchEnd {
   std::uint64_t hits = 0;  // delivered, after --when

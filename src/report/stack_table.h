@@ -19,11 +19,11 @@ namespace trapline::report {
 // What makes two stacks the same. Borrowed.
 struct StackKey {
   RemoteAddress trap_ip;
-  std::optional<RemoteAddress> culprit_ip;
+  std::optional<RemoteAddress> culprit_ip = std::nullopt;
   bool in_kernel = false;
-  std::span<const RemoteAddress> kernel_stack;
-  std::optional<RemoteAddress> user_ip;
-  std::span<const RemoteAddress> callers;
+  std::span<const RemoteAddress> kernel_stack = {};
+  std::optional<RemoteAddress> user_ip = std::nullopt;
+  std::span<const RemoteAddress> callers = {};
 };
 
 class StackTable {

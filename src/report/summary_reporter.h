@@ -1,61 +1,49 @@
 // --summary: no line per hit; at the end a table of who touched the memory, by stack.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <set>
-#include <string>
-#include <unordered_map>
-#include <vector>
+#include <optional>
 
 #include "report/output.h"
 #include "report/reporter.h"
+#include "report/summary_table.h"
 
 namespace trapline::report {
 
 class SummaryReporter : public Reporter {
  public:
   enum class Format : std::uint8_t { text, json };
+  static constexpr std::size_t kMaxStacks = 10'000;
+
   // The table goes to `records`, everything else to `remarks` (for JSON: all to `records`); both
-  // borrowed.
-  SummaryReporter(Output& records, Output& remarks, Format format)
-      : records_(records), remarks_(remarks), format_(format) {}
+  // borrowed. Hits of stacks beyond `max_stacks` are counted together.
+  SummaryReporter(Output& records, Output& remarks, Format format,
+                  std::size_t max_stacks = kMaxStacks)
+      : records_(records), remarks_(remarks), format_(format), table_(max_stacks) {}
 
   [[nodiscard]] Result<void> start(const WatchStart& start) override;
-  [[nodiscard]] Result<void> hit(const HitView& hit) override;
+  [[nodiscard]] Result<void> hit(const HitView& view) override;
   [[nodiscard]] Result<void> lost(std::uint64_t count) override;
   [[nodiscard]] Result<void> end(const WatchEnd& end) override;
   [[nodiscard]] Result<void> flush() override { return records_.flush(); }
 
  private:
-  // One place and way to it.
-  struct Row {
-    std::uint64_t count = 0;
-    Nanoseconds first;
-    Nanoseconds last;
-    std::set<std::int32_t> threads;  // bounded: more than kMaxThreads are not told apart
-    bool has_values = false;
-    MemoryValue lowest;
-    MemoryValue highest;
-    std::string instruction;
-    std::vector<symbols::Frame> frames;
-  };
-  using RowKey = std::string;
-
-  Row& row_of(const HitView& view);
-  void count_value(Row& row, const MemoryValue& value) const;
-  [[nodiscard]] std::vector<const Row*> by_count() const;
-  void append_text_row(const Row& row, std::uint64_t total, Nanoseconds began);
-  void append_json_row(const Row& row);
+  [[nodiscard]] Result<void> end_text(const WatchEnd& end);
+  [[nodiscard]] Result<void> end_json(const WatchEnd& end);
+  void append_text_row(const SummaryRow& row);
+  void append_row_details(const SummaryRow& row);
+  void append_json_row(const SummaryRow& row);
+  void append_count(std::uint64_t count);
+  void append_text_value(const MemoryValue& value);
 
   Output& records_;
   Output& remarks_;
   Format format_;
+  SummaryTable table_;
   symbols::ValueType type_;
-  std::unordered_map<std::uint64_t, Row*> by_stack_;  // a shortcut, emptied when it is full
-  std::unordered_map<RowKey, Row> rows_;              // bounded: the rest is counted in others_
-  std::uint64_t others_ = 0;
-  Nanoseconds first_hit_;
-  bool had_hit_ = false;
+  ByteCount length_;
+  std::optional<Nanoseconds> began_;
 };
 
 }  // namespace trapline::report

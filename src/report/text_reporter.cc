@@ -1,169 +1,165 @@
 #include "report/text_reporter.h"
 
-#include <cstring>
-#include <iterator>
-#include <string>
+#include <algorithm>
 #include <string_view>
+#include <utility>
 
+#include "report/printable.h"
+#include "report/text_lines.h"
 #include "report/value_text.h"
 
 namespace trapline::report {
 namespace {
 
-constexpr double kNanosecondsPerSecond = 1e9;
+constexpr std::size_t kMaxThreads = 4096;
+// Below the second column of a hit's line.
+constexpr std::string_view kCallerIndent = "              from ";
+
+// ECMA-48, select graphic rendition.
 constexpr std::string_view kBold = "\x1b[1m";
 constexpr std::string_view kDim = "\x1b[2m";
+constexpr std::string_view kGreen = "\x1b[32m";
 constexpr std::string_view kPlain = "\x1b[0m";
 
-std::string_view basename_of(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);
+void pad(fmt::memory_buffer& buffer, std::size_t spaces) {
+  fmt::format_to(fmt::appender(buffer), "{:{}}", "", spaces);
 }
 
-std::string_view access_words(Access access) {
-  switch (access) {
-    case Access::read:
-      return "reads";
-    case Access::write:
-      return "writes";
-    case Access::read_write:
-      return "reads and writes";
-    case Access::execute:
-      return "calls";
-  }
-  return "?";
-}
-
-// A thread's name with what would break the line replaced.
-std::string printable(std::string_view text) {
-  std::string safe(text);
-  for (char& c : safe) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
-  }
-  return safe;
+// Of valid UTF-8: characters, near enough to columns for names.
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 }  // namespace
 
-void append_frame(fmt::memory_buffer& buffer, const symbols::Frame& frame) {
-  const auto out = std::back_inserter(buffer);
-  if (frame.symbol.empty()) {
-    fmt::format_to(out, "{:#x}", frame.ip.value());
-  } else if (frame.inlined) {
-    fmt::format_to(out, "{} (inlined)", frame.symbol);
-  } else {
-    fmt::format_to(out, "{}+{:#x}", frame.symbol, frame.offset);
-  }
-  if (!frame.file.empty()) {
-    fmt::format_to(out, " at {}:{}", basename_of(frame.file), frame.line);
-  } else if (!frame.module.empty()) {
-    fmt::format_to(out, " in {}", frame.module);
-  }
+std::size_t Column::padding_for(std::size_t text_width) {
+  if (text_width > width_) width_ = std::min(text_width, limit_);
+  return text_width < width_ ? width_ - text_width : 0;
 }
 
-void append_start(fmt::memory_buffer& buffer, const WatchStart& start) {
-  const auto out = std::back_inserter(buffer);
-  fmt::format_to(out, "watching {} of {}", access_words(start.request.access), start.expression);
-  if (start.request.access == Access::execute) {
-    fmt::format_to(out, " (at {:#x})", start.request.address.value());
-  } else {
-    fmt::format_to(out, " ({}{}{} bytes at {:#x})", start.type.name,
-                   start.type.name.empty() ? "" : ", ", start.request.length.value,
-                   start.request.address.value());
+template <typename Append>
+void TextReporter::coloured(Colour colour, Append append) {
+  fmt::memory_buffer& buffer = records_.buffer();
+  if (!style_.colour) return append();
+  switch (colour) {
+    case Colour::bold:
+      buffer.append(kBold);
+      break;
+    case Colour::dim:
+      buffer.append(kDim);
+      break;
+    case Colour::green:
+      buffer.append(kGreen);
+      break;
   }
-  fmt::format_to(out, " in {}; collector {}, {} debug {}, {} CPUs\n", start.target, start.collector,
-                 start.slots, start.slots == 1 ? "register" : "registers", start.cpus.count());
-  for (const std::string& note : start.notes) fmt::format_to(out, "  note: {}\n", note);
-}
-
-void append_end(fmt::memory_buffer& buffer, const WatchEnd& end) {
-  const auto out = std::back_inserter(buffer);
-  fmt::format_to(out, "{} {}, {} lost", end.hits, end.hits == 1 ? "hit" : "hits", end.lost);
-  if (end.filtered > 0) fmt::format_to(out, ", {} rejected by --when", end.filtered);
-  if (end.undecided > 0)
-    fmt::format_to(out, ", {} shown because --when could not be decided", end.undecided);
-  if (end.gap.value > 0) {
-    fmt::format_to(out, ", unwatched for {:.3f} s",
-                   static_cast<double>(end.gap.value) / kNanosecondsPerSecond);
-  }
-  fmt::format_to(out, " in {:.3f} s: {}\n",
-                 static_cast<double>(end.duration.value) / kNanosecondsPerSecond, end.reason);
+  append();
+  buffer.append(kPlain);
 }
 
 Result<void> TextReporter::start(const WatchStart& start) {
+  watch_ = start.request;
   type_ = start.type;
+  began_ = start.began;
   append_start(remarks_.buffer(), start);
   return remarks_.flush();
 }
 
 Result<void> TextReporter::hit(const HitView& view) {
   const Hit& hit = view.hit;
-  if (!had_hit_) first_hit_ = hit.time;
-  had_hit_ = true;
+  if (!began_) began_ = hit.time;
   fmt::memory_buffer& buffer = records_.buffer();
-  const std::string_view comm(hit.comm.data(), ::strnlen(hit.comm.data(), hit.comm.size()));
-  // Hits of several CPUs may arrive a little out of order.
-  const double seconds =
-      static_cast<double>(static_cast<std::int64_t>(hit.time.value - first_hit_.value)) /
-      kNanosecondsPerSecond;
-  fmt::format_to(std::back_inserter(buffer), "{:+12.6f}  {}/{}  cpu {}  ", seconds, printable(comm),
-                 hit.tid.value, hit.cpu.value);
+  fmt::format_to(fmt::appender(buffer), "{:12.6f}  ", seconds_since(*began_, hit.time));
+  append_thread(hit);
+  fmt::format_to(fmt::appender(buffer), "cpu {}  ", hit.cpu.value);
   append_values(hit);
-  append_place(view);
-  buffer.push_back('\n');
-  if (style_.show_callers && view.stack.id != last_stack_) append_callers(view.stack);
-  last_stack_ = view.stack.id;
+  coloured(Colour::green, [&] { append_place(buffer, place_of(view), view.stack.frames); });
+  append_instruction(view);
+  if (style_.show_callers) {
+    append_stack(view);
+  } else {
+    buffer.push_back('\n');
+  }
   return records_.settle();
 }
 
-void TextReporter::append_values(const Hit& hit) {
-  if (hit.old_value.certainty == Certainty::unknown &&
-      hit.new_value.certainty == Certainty::unknown)
-    return;
+void TextReporter::append_thread(const Hit& hit) {
   fmt::memory_buffer& buffer = records_.buffer();
-  const auto append = [&](const MemoryValue& value) {
-    if (value.certainty == Certainty::unknown) {
-      buffer.push_back('?');
-      return;
-    }
-    if (value.certainty == Certainty::approximate) buffer.push_back('~');
-    append_text(buffer, value, type_);
-  };
-  if (style_.colour) buffer.append(kBold);
-  append(hit.old_value);
-  buffer.append(std::string_view(" -> "));
-  append(hit.new_value);
-  if (style_.colour) buffer.append(kPlain);
+  const std::size_t begin = buffer.size();
+  append_printable(buffer, name_of_thread(hit));
+  fmt::format_to(fmt::appender(buffer), "/{}", hit.tid.value);
+  pad(buffer, threads_.padding_for(width_of(view_of(buffer).substr(begin))));
   buffer.append(std::string_view("  "));
 }
 
-void TextReporter::append_place(const HitView& view) {
+void TextReporter::append_value(const MemoryValue& value, ByteCount length) {
   fmt::memory_buffer& buffer = records_.buffer();
-  if (view.hit.in_kernel) buffer.append(std::string_view("kernel: "));
-  if (!view.stack.frames.empty()) append_frame(buffer, view.stack.frames.front());
-  if (!view.instruction.empty()) {
-    buffer.append(std::string_view("  "));
-    if (style_.colour) buffer.append(kDim);
-    fmt::format_to(std::back_inserter(buffer), "[{}]", view.instruction);
-    if (style_.colour) buffer.append(kPlain);
-  } else if (!view.ip && !view.hit.in_kernel) {
-    buffer.append(std::string_view("  [instruction before this place unknown]"));
+  if (value.certainty == Certainty::unknown) {
+    buffer.push_back('?');
+    return;
   }
+  if (value.certainty == Certainty::approximate) buffer.push_back('~');
+  append_text(buffer, value, type_, length);
 }
 
-void TextReporter::append_callers(const ResolvedStack& stack) {
+void TextReporter::append_values(const Hit& hit) {
+  if (hit.access == Access::execute) return;
   fmt::memory_buffer& buffer = records_.buffer();
-  for (std::size_t index = 1; index < stack.frames.size(); ++index) {
-    if (style_.colour) buffer.append(kDim);
-    buffer.append(std::string_view("                from "));
-    append_frame(buffer, stack.frames[index]);
-    if (style_.colour) buffer.append(kPlain);
+  const bool known = hit.old_value.certainty != Certainty::unknown ||
+                     hit.new_value.certainty != Certainty::unknown;
+  std::size_t width = 0;
+  if (known) {
+    coloured(Colour::bold, [&] {
+      const std::size_t begin = buffer.size();
+      append_value(hit.old_value, value_length(watch_, hit));
+      buffer.append(std::string_view(" -> "));
+      append_value(hit.new_value, value_length(watch_, hit));
+      width = buffer.size() - begin;
+    });
+  }
+  const std::size_t padding = values_.padding_for(width);
+  pad(buffer, padding);
+  if (width + padding > 0) buffer.append(std::string_view("  "));
+}
+
+void TextReporter::append_instruction(const HitView& view) {
+  const bool is_missing = !view.ip && !view.hit.in_kernel;
+  if (view.instruction.empty() && !is_missing) return;
+  fmt::memory_buffer& buffer = records_.buffer();
+  buffer.append(std::string_view("  "));
+  coloured(Colour::dim, [&] {
+    buffer.push_back('[');
+    append_printable(buffer, is_missing ? "instruction unknown" : view.instruction);
+    buffer.push_back(']');
+  });
+}
+
+bool TextReporter::is_new_stack(const HitView& view) {
+  if (last_stacks_.size() >= kMaxThreads && !last_stacks_.contains(view.hit.tid.value))
+    last_stacks_.clear();
+  // Ids start at 1, so a thread that was not seen has a new stack.
+  std::uint64_t& last = last_stacks_[view.hit.tid.value];
+  return std::exchange(last, view.stack.id) != view.stack.id;
+}
+
+void TextReporter::append_stack(const HitView& view) {
+  fmt::memory_buffer& buffer = records_.buffer();
+  coloured(Colour::dim, [&] { fmt::format_to(fmt::appender(buffer), "  #{}", view.stack.id); });
+  buffer.push_back('\n');
+  if (!is_new_stack(view)) return;
+  for (std::size_t index = 1; index < view.stack.frames.size(); ++index) {
+    coloured(Colour::dim, [&] {
+      buffer.append(kCallerIndent);
+      append_frame(buffer, view.stack.frames[index]);
+    });
     buffer.push_back('\n');
   }
 }
 
 Result<void> TextReporter::lost(std::uint64_t count) {
-  fmt::format_to(std::back_inserter(remarks_.buffer()),
-                 "{} hits lost: they came faster than they could be read\n", count);
+  // On a terminal the remark belongs behind the hits before it.
+  if (auto flushed = records_.flush(); !flushed) return flushed;
+  append_lost(remarks_.buffer(), count);
   return remarks_.flush();
 }
 

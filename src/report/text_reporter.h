@@ -1,12 +1,36 @@
-// Hits as text for people: one line each, its callers below where they differ from the hit before.
+// Hits as text for people: one line each, made to be read on a terminal and found with grep.
+//
+//     0.001234  app/813   cpu 1  41 -> 42  bump+0xc at app.c:42  [add dword ptr [rip + 0x2ef2], 1]
+//     #1
+//               from worker+0x20 at app.c:60
+//
+// Time in seconds since the watch began; thread; CPU; old and new value (~: approximate, ?:
+// unknown); where; what; which stack. "#1" is the same in all hits with that stack, and the callers
+// are listed below a hit only where the thread's hit before had another one. Columns grow to their
+// widest text.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <unordered_map>
 
 #include "report/output.h"
 #include "report/reporter.h"
 
 namespace trapline::report {
+
+// A column that is as wide as its widest text so far, up to a limit.
+class Column {
+ public:
+  Column(std::size_t width, std::size_t limit) : width_(width), limit_(limit) {}
+  // The spaces to put behind a text of this width.
+  [[nodiscard]] std::size_t padding_for(std::size_t text_width);
+
+ private:
+  std::size_t width_;
+  std::size_t limit_;
+};
 
 class TextReporter : public Reporter {
  public:
@@ -19,29 +43,34 @@ class TextReporter : public Reporter {
       : records_(records), remarks_(remarks), style_(style) {}
 
   [[nodiscard]] Result<void> start(const WatchStart& start) override;
-  [[nodiscard]] Result<void> hit(const HitView& hit) override;
+  [[nodiscard]] Result<void> hit(const HitView& view) override;
   [[nodiscard]] Result<void> lost(std::uint64_t count) override;
   [[nodiscard]] Result<void> end(const WatchEnd& end) override;
   [[nodiscard]] Result<void> flush() override { return records_.flush(); }
 
  private:
+  enum class Colour : std::uint8_t { bold, dim, green };
+
+  void append_thread(const Hit& hit);
   void append_values(const Hit& hit);
-  void append_place(const HitView& view);
-  void append_callers(const ResolvedStack& stack);
+  void append_value(const MemoryValue& value, ByteCount length);
+  void append_instruction(const HitView& view);
+  void append_stack(const HitView& view);
+  [[nodiscard]] bool is_new_stack(const HitView& view);
+  // Everything that `append` appends in that colour.
+  template <typename Append>
+  void coloured(Colour colour, Append append);
 
   Output& records_;
   Output& remarks_;
   Style style_;
+  Request watch_;
   symbols::ValueType type_;
-  Nanoseconds first_hit_;
-  bool had_hit_ = false;
-  std::uint64_t last_stack_ = 0;
+  std::optional<Nanoseconds> began_;
+  Column threads_{12, 32};
+  Column values_{0, 32};
+  // The stack of each thread's last hit. Bounded.
+  std::unordered_map<std::int32_t, std::uint64_t> last_stacks_;
 };
-
-// The lines before and after the hits, which every text report has.
-void append_start(fmt::memory_buffer& buffer, const WatchStart& start);
-void append_end(fmt::memory_buffer& buffer, const WatchEnd& end);
-// "bump+0x8 at app.c:42"; "0x401188" if nothing is known.
-void append_frame(fmt::memory_buffer& buffer, const symbols::Frame& frame);
 
 }  // namespace trapline::report

@@ -1,24 +1,38 @@
-// A watched value as text: for people and as JSON.
+// A watched value as text: for people and as JSON. Pure.
 #pragma once
 
 #include <fmt/format.h>
 
 #include "symbols/value_type.h"
+#include "trapline/base/units.h"
 #include "trapline/watch/hit.h"
+#include "trapline/watch/request.h"
 
 namespace trapline::report {
 
-// "41", "-1", "true", "'a' (97)", "2.5", "0x7f00"; bytes as "de ad be ef" from the lowest address
-// on.
+// How many bytes the values of `hit` have: the whole watch where it fits 8 bytes, else only what
+// the slot that fired covers.
+[[nodiscard]] ByteCount value_length(const Request& watch, const Hit& hit);
+
+// Everything below reads `length` bytes (at most 8) of a known value as `type`, if that is the
+// type's own length and the type is a scalar; else as bytes: a slot of a longer object is not one
+// value of its type.
+
+// "41", "-1", "true", "'a' (97)", "2.5", "0x7f00"; a bool that is neither 0 nor 1 as "true (7)";
+// bytes as "de ad be ef" from the lowest address on.
 void append_text(fmt::memory_buffer& buffer, const MemoryValue& value,
-                 const symbols::ValueType& type);
+                 const symbols::ValueType& type, ByteCount length);
 
-// A JSON number, true or false; a string for what JSON has no number for: NaN and infinities
-// ("nan", "inf", "-inf") and untyped bytes ("0xdeadbeef", lowest address first).
+// A JSON number (for a bool too: a corrupt one may be 7); a string for what JSON has no number for:
+// "nan", "inf", "-inf", and bytes as "0xdeadbeef", lowest address first.
 void append_json(fmt::memory_buffer& buffer, const MemoryValue& value,
-                 const symbols::ValueType& type);
+                 const symbols::ValueType& type, ByteCount length);
 
-// The bits as a number of the type: for ranges in summaries.
-[[nodiscard]] double as_number(const MemoryValue& value, const symbols::ValueType& type);
+// Whether the values have an order that means something: numbers do, bytes and NaN do not.
+[[nodiscard]] bool is_ordered(const MemoryValue& value, const symbols::ValueType& type,
+                              ByteCount length);
+// a < b, for values that are ordered. Exact for 64-bit integers too.
+[[nodiscard]] bool is_less(const MemoryValue& a, const MemoryValue& b,
+                           const symbols::ValueType& type, ByteCount length);
 
 }  // namespace trapline::report

@@ -1,0 +1,93 @@
+#include "report/json_records.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace trapline::report {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Grows when a field changes its meaning or goes away, not when one is added.
+constexpr int kVersion = 1;
+
+Json frame_record(const symbols::Frame& frame) {
+  Json record;
+  record["ip"] = address_text(frame.ip);
+  add_frame_place(record, frame);
+  if (!frame.module.empty()) record["module"] = frame.module;
+  if (frame.inlined) record["inlined"] = true;
+  return record;
+}
+
+}  // namespace
+
+Json start_record(const WatchStart& start) {
+  Json record;
+  record["type"] = "start";
+  record["version"] = kVersion;
+  record["watch"] = {{"expression", start.expression},
+                     {"address", address_text(start.request.address)},
+                     {"length", start.request.length.value},
+                     {"access", name_of(start.request.access)}};
+  if (!start.type.name.empty()) record["watch"]["type"] = start.type.name;
+  record["collector"] = start.collector;
+  record["cpus"] = Json::array();
+  start.cpus.for_each([&](CpuId cpu) { record["cpus"].push_back(cpu.value); });
+  record["slots"] = start.slots;
+  record["target"] = start.target;
+  if (start.began) record["time_ns"] = start.began->value;
+  record["notes"] = start.notes;
+  return record;
+}
+
+Json lost_record(std::uint64_t count) {
+  return {{"type", "lost"}, {"count", count}};
+}
+
+Json end_record(const WatchEnd& end) {
+  return {{"type", "end"},
+          {"hits", end.hits},
+          {"lost", end.lost},
+          {"filtered", end.filtered},
+          {"undecided", end.undecided},
+          {"gap_ns", end.gap.value},
+          {"duration_ns", end.duration.value},
+          {"reason", end.reason}};
+}
+
+Json frame_records(std::span<const symbols::Frame> frames) {
+  Json records = Json::array();
+  for (const symbols::Frame& frame : frames) records.push_back(frame_record(frame));
+  return records;
+}
+
+void add_access_place(Json& record, const AccessPlace& place) {
+  if (place.ip) {
+    record["ip"] = address_text(*place.ip);
+  } else {
+    record["trap_ip"] = address_text(place.trap_ip);
+  }
+  if (place.in_kernel) record["kernel"] = true;
+}
+
+void add_frame_place(Json& record, const symbols::Frame& frame) {
+  if (!frame.symbol.empty()) {
+    record["symbol"] = frame.symbol;
+    // How far into a function that was inlined an instruction lies has no answer.
+    if (!frame.inlined) record["offset"] = frame.offset;
+  }
+  if (!frame.file.empty()) record["file"] = frame.file;
+  if (frame.line != 0) record["line"] = frame.line;
+}
+
+std::string to_line(const Json& record) {
+  return record.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string address_text(RemoteAddress address) {
+  return fmt::format("{:#x}", address.value());
+}
+
+}  // namespace trapline::report
