@@ -59,6 +59,18 @@ std::uint64_t truncate(std::uint64_t bits, ByteCount length) {
   return bits & ((std::uint64_t{1} << (length.value * kBitsPerByte)) - 1);
 }
 
+// The watched value before the store.
+struct OldValue {
+  RemoteAddress address;
+  ByteCount length;
+  std::optional<std::uint64_t> bits;
+};
+
+struct StoredRange {
+  RemoteAddress address;
+  ByteCount size;  // at most a word
+};
+
 std::uint64_t combine(StoreEffect::Kind kind, std::uint64_t old, std::uint64_t source) {
   using Kind = StoreEffect::Kind;
   switch (kind) {
@@ -81,6 +93,47 @@ std::uint64_t combine(StoreEffect::Kind kind, std::uint64_t old, std::uint64_t s
       return source;
   }
   return source;
+}
+
+// What the store took: an immediate, or a register as it still is.
+std::optional<std::uint64_t> source_of(const StoreEffect& effect, const UserRegisters& registers) {
+  if (effect.kind == StoreEffect::Kind::unknown) return std::nullopt;
+  if (!effect.source_register) return effect.immediate;
+  const auto value = registers.get(*effect.source_register);
+  if (!value) return std::nullopt;
+  return *value >> effect.register_shift;
+}
+
+// `bits` moved by whole bytes: to higher addresses if `bytes` is positive.
+std::uint64_t shift_bytes(std::uint64_t bits, std::int64_t bytes) {
+  constexpr std::int64_t kBitsPerByte = 8;
+  if (bytes <= -static_cast<std::int64_t>(kWordBytes) ||
+      bytes >= static_cast<std::int64_t>(kWordBytes))
+    return 0;
+  return bytes >= 0 ? bits << (bytes * kBitsPerByte) : bits >> (-bytes * kBitsPerByte);
+}
+
+// The value with the store laid over it. What the store does not cover, and what arithmetic starts
+// from, is the old value.
+std::optional<StoredValue> overlay(const OldValue& value, const StoredRange& store,
+                                   StoreEffect::Kind kind, std::uint64_t source) {
+  const auto offset = static_cast<std::int64_t>((store.address - value.address).value);
+  const auto store_end = offset + static_cast<std::int64_t>(store.size.value);
+  const auto value_end = static_cast<std::int64_t>(value.length.value);
+  const bool covers_value = offset <= 0 && store_end >= value_end;
+  const bool lies_inside = offset >= 0 && store_end <= value_end;
+  std::uint64_t stored = source;
+  if (kind != StoreEffect::Kind::assign) {
+    // Carries and borrows need every byte of the operand.
+    if (!value.bits || !lies_inside) return std::nullopt;
+    stored = combine(kind, truncate(shift_bytes(*value.bits, -offset), store.size), source);
+  }
+  const std::uint64_t mask = shift_bytes(truncate(~std::uint64_t{0}, store.size), offset);
+  const std::uint64_t laid = shift_bytes(truncate(stored, store.size), offset);
+  if (!covers_value && !value.bits) return std::nullopt;
+  const bool depends_on_old = !covers_value || kind != StoreEffect::Kind::assign;
+  return StoredValue{truncate((value.bits.value_or(0) & ~mask) | laid, value.length),
+                     depends_on_old};
 }
 
 // What could have trapped at one address: the instruction before it, and the one at it if that
@@ -191,7 +244,6 @@ const Culprit* CulpritFinder::find(RemoteAddress trap_ip, const UserRegisters& r
 std::optional<StoredValue> CulpritFinder::stored_value(const UserRegisters& registers,
                                                        RemoteAddress value_at, ByteCount length,
                                                        std::optional<std::uint64_t> old) const {
-  using Kind = StoreEffect::Kind;
   const Instruction& instruction = impl_->instruction;
   if (!impl_->culprit.operand_checked) return std::nullopt;
   const auto written = std::ranges::find_if(instruction.memory(), &MemoryOperand::writes);
@@ -199,25 +251,10 @@ std::optional<StoredValue> CulpritFinder::stored_value(const UserRegisters& regi
     return old ? std::optional(StoredValue{*old, true}) : std::nullopt;
   }
   const auto address = effective_address(*written, registers);
-  if (!address || *address > value_at) return std::nullopt;
-  const std::uint64_t offset = (value_at - *address).value;
-  const StoreEffect& effect = instruction.effect;
-  if (effect.kind == Kind::unknown ||
-      offset + length.value > std::min(written->size.value, kWordBytes)) {
-    return std::nullopt;
-  }
-  std::uint64_t source = effect.immediate;
-  if (effect.source_register) {
-    const auto value = registers.get(*effect.source_register);
-    if (!value) return std::nullopt;
-    source = *value >> effect.register_shift;
-  }
-  constexpr unsigned kBitsPerByte = 8;
-  if (effect.kind == Kind::assign)
-    return StoredValue{truncate(source >> (offset * kBitsPerByte), length), false};
-  // Arithmetic carries between bytes: only the whole operand's old bytes tell the new ones.
-  if (!old || offset != 0 || length != written->size) return std::nullopt;
-  return StoredValue{truncate(combine(effect.kind, *old, source), length), true};
+  const auto source = source_of(instruction.effect, registers);
+  if (!address || !source || written->size.value > kWordBytes) return std::nullopt;
+  return overlay({value_at, length, old}, {*address, written->size}, instruction.effect.kind,
+                 *source);
 }
 
 }  // namespace trapline::decode

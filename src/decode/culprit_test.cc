@@ -525,10 +525,24 @@ TEST_F(CulpritFinderTest, PartOfAWideStoreIsCutOut) {
             (StoredValue{0x88776655, false}));
 }
 
-TEST_F(CulpritFinderTest, StoreOfAPartOfTheValueTellsNothing) {
-  const auto registers = registers_with({{X86Register::ax, kData}});
+TEST_F(CulpritFinderTest, StoreOfAPartOfTheValueIsLaidOverTheOldOne) {
+  const auto registers = registers_with({{X86Register::ax, kData}, {X86Register::bx, 0xee}});
   ASSERT_NE(find(function_with({0x88, 0x18}), registers), nullptr);
-  EXPECT_EQ(finder_.stored_value(registers, RemoteAddress(kData), ByteCount{4}, 0), std::nullopt);
+  EXPECT_EQ(finder_.stored_value(registers, RemoteAddress(kData), ByteCount{4}, 0x11223344),
+            (StoredValue{0x112233ee, true}));
+  EXPECT_EQ(finder_.stored_value(registers, RemoteAddress(kData), ByteCount{4}, std::nullopt),
+            std::nullopt);
+  // The same store, two bytes into a longer value.
+  EXPECT_EQ(finder_.stored_value(registers, RemoteAddress(kData - 2), ByteCount{4}, 0x11223344),
+            (StoredValue{0x11ee3344, true}));
+}
+
+TEST_F(CulpritFinderTest, StoreThatReachesInFromBeforeGivesItsUpperBytes) {
+  const auto registers =
+      registers_with({{X86Register::ax, kData - 2}, {X86Register::bx, 0x44332211}});
+  ASSERT_NE(find(function_with({0x89, 0x18}), registers), nullptr);
+  EXPECT_EQ(finder_.stored_value(registers, RemoteAddress(kData), ByteCount{4}, 0xaabbccdd),
+            (StoredValue{0xaabb4433, true}));
 }
 
 TEST_F(CulpritFinderTest, ValuesThatRegistersDoNotTellAreUnknown) {

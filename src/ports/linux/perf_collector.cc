@@ -57,6 +57,8 @@ class Session {
         installed_(std::move(installed)),
         builder_(plan, options),
         recent_(installed_.events.cpus().size()) {
+    // Known before it ends: from it the others inherit theirs.
+    (void)names_.of(scope.pid, ThreadId{scope.pid.value});
     refresh_descriptors();
   }
 
@@ -189,6 +191,9 @@ class Session {
   }
 
   void handle_fork(const TaskRecord& task, SampleSink& sink) {
+    // A new thread has its creator's name until it takes another; it may be gone before /proc is
+    // asked.
+    names_.renamed(task.tid, names_.of(task.parent_pid, task.parent_tid));
     const bool is_process = task.pid != task.parent_pid;
     if (is_process && !scope_.follow_children) return;
     if (scope_.only_thread) return;

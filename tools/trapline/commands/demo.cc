@@ -52,6 +52,7 @@ int run_demo() {
   options.what = kVictim;
   options.command = {program};
   options.format = OutputFormat::text;
+  options.conditions = {parse_condition("changed").value()};
   const int status = run_watch(options);
   fmt::print(stderr,
              "\nEvery deposit comes from deposit(). The write that does not is the bug: "
