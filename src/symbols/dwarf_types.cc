@@ -2,8 +2,6 @@
 
 #include <dwarf.h>
 
-#include <array>
-
 namespace trapline::symbols {
 namespace {
 
@@ -22,6 +20,15 @@ std::optional<std::uint64_t> unsigned_attribute(Dwarf_Die& die, unsigned name) {
     return std::nullopt;
   }
   return value;
+}
+
+// A type in a unit of its own (-fdebug-types-section) is stood for by its signature.
+Dwarf_Die behind_signature(Dwarf_Die die) {
+  Dwarf_Attribute attribute;
+  Dwarf_Die type;
+  const bool has_unit = dwarf_attr(&die, DW_AT_signature, &attribute) != nullptr &&
+                        dwarf_formref_die(&attribute, &type) != nullptr;
+  return has_unit ? type : die;
 }
 
 template <typename Visitor>  // bool(Dwarf_Die&): true to go on
@@ -51,8 +58,62 @@ std::vector<std::optional<std::uint64_t>> dimensions_of(const DwarfType& array) 
   return dimensions;
 }
 
-std::uint64_t member_offset(Dwarf_Die& member) {
-  return unsigned_attribute(member, DW_AT_data_member_location).value_or(0);
+constexpr std::uint64_t kBitsPerByte = 8;
+
+// nullopt if only the object itself tells (a virtual base class).
+std::optional<std::uint64_t> member_offset(Dwarf_Die& member) {
+  if (dwarf_hasattr(&member, DW_AT_data_member_location) == 0) return 0;
+  if (const auto constant = unsigned_attribute(member, DW_AT_data_member_location)) return constant;
+  // DWARF 2 wrote even a constant as an expression.
+  Dwarf_Attribute attribute;
+  Dwarf_Op* operations = nullptr;
+  std::size_t count = 0;
+  if (dwarf_attr(&member, DW_AT_data_member_location, &attribute) != nullptr &&
+      dwarf_getlocation(&attribute, &operations, &count) == 0 && count == 1 &&
+      operations[0].atom == DW_OP_plus_uconst) {
+    return operations[0].number;
+  }
+  return std::nullopt;
+}
+
+struct BitRange {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+};
+
+// From the start of the aggregate.
+std::optional<BitRange> bit_field_of(Dwarf_Die& member) {
+  const auto size = unsigned_attribute(member, DW_AT_bit_size);
+  if (!size) return std::nullopt;
+  if (const auto first = unsigned_attribute(member, DW_AT_data_bit_offset))
+    return BitRange{*first, *size};
+  // Before DWARF 4: counted from the most significant bit of the unit it lies in.
+  const std::uint64_t location = member_offset(member).value_or(0) * kBitsPerByte;
+  const auto from_top = unsigned_attribute(member, DW_AT_bit_offset);
+  const auto type = type_of(member);
+  const auto type_size = type ? size_of(*type) : std::nullopt;
+  const auto unit =
+      unsigned_attribute(member, DW_AT_byte_size).value_or(type_size.value_or(ByteCount{0}).value);
+  if (!from_top) return BitRange{location, *size};
+  return BitRange{location + unit * kBitsPerByte - *from_top - *size, *size};
+}
+
+Member describe_member(Dwarf_Die& die, const DwarfType& type) {
+  const auto offset = member_offset(die);
+  Member member{type, ByteCount{offset.value_or(0)}, {}, !offset.has_value()};
+  if (const auto bits = bit_field_of(die)) {
+    member.offset = ByteCount{bits->first / kBitsPerByte};
+    const std::uint64_t last = (bits->first + bits->count - 1) / kBitsPerByte;
+    member.bit_field_bytes = ByteCount{last - member.offset.value + 1};
+  }
+  return member;
+}
+
+// A part of every object: not a static member, which DWARF 4 writes as a member too.
+bool is_part(Dwarf_Die& child) {
+  const int tag = dwarf_tag(&child);
+  return tag == DW_TAG_inheritance ||
+         (tag == DW_TAG_member && dwarf_hasattr(&child, DW_AT_declaration) == 0);
 }
 
 std::optional<Member> find_member(const DwarfType& aggregate, std::string_view name,
@@ -60,27 +121,42 @@ std::optional<Member> find_member(const DwarfType& aggregate, std::string_view n
   std::optional<Member> found;
   if (depth == 0) return found;
   for_each_child(peel(aggregate), [&](Dwarf_Die& child) {
-    const int tag = dwarf_tag(&child);
-    if (tag != DW_TAG_member && tag != DW_TAG_inheritance) return true;
+    if (!is_part(child)) return true;
     const auto type = type_of(child);
     if (!type) return true;
-    const ByteCount offset{member_offset(child)};
-    const char* const child_name = tag == DW_TAG_member ? dwarf_diename(&child) : nullptr;
+    const bool is_base = dwarf_tag(&child) == DW_TAG_inheritance;
+    const char* const child_name = is_base ? nullptr : dwarf_diename(&child);
     if (child_name == nullptr) {
       // An unnamed struct, or a base class: its members are this one's.
       if (auto inner = find_member(*type, name, names, depth - 1)) {
-        inner->offset.value += offset.value;
+        const Member outer = describe_member(child, *type);
+        inner->offset.value += outer.offset.value;
+        inner->is_in_virtual_base = inner->is_in_virtual_base || outer.is_in_virtual_base;
         found = inner;
       }
     } else if (child_name == name) {
-      const bool bits = dwarf_hasattr(&child, DW_AT_bit_size) != 0;
-      found = Member{*type, offset, bits};
+      found = describe_member(child, *type);
     } else if (names != nullptr) {
       names->emplace_back(child_name);
     }
     return !found.has_value();
   });
   return found;
+}
+
+// What an aggregate consists of, if that is one thing and takes all of its bytes.
+std::optional<DwarfType> only_part(const DwarfType& aggregate) {
+  std::optional<DwarfType> part;
+  std::size_t count = 0;
+  for_each_child(aggregate, [&](Dwarf_Die& child) {
+    if (!is_part(child)) return true;
+    ++count;
+    part = type_of(child);
+    return count == 1;
+  });
+  const auto whole = size_of(aggregate);
+  if (count != 1 || !part || !whole || size_of(*part) != whole) return std::nullopt;
+  return part;
 }
 
 ValueKind kind_of_base(Dwarf_Die& die) {
@@ -163,6 +239,7 @@ std::optional<DwarfType> type_of(Dwarf_Die& die) {
       dwarf_formref_die(&attribute, &type.die) == nullptr) {
     return std::nullopt;
   }
+  type.die = behind_signature(type.die);
   return type;
 }
 
@@ -170,6 +247,7 @@ DwarfType peel(const DwarfType& type) {
   DwarfType peeled = type;
   Dwarf_Die die = type.die;
   if (dwarf_peel_type(&die, &peeled.die) != 0) peeled.die = type.die;
+  peeled.die = behind_signature(peeled.die);
   return peeled;
 }
 
@@ -210,6 +288,14 @@ ValueType value_type_of(const DwarfType& type) {
       }
       break;
     }
+    case DW_TAG_structure_type:
+    case DW_TAG_class_type:
+      if (const auto part = only_part(peeled)) {
+        const ValueType inner = value_type_of(*part);
+        value.kind = inner.kind;
+        value.is_signed = inner.is_signed;
+      }
+      break;
     default:
       if (is_pointer(peeled)) value.kind = ValueKind::pointer;
       break;
@@ -221,6 +307,15 @@ bool is_pointer(const DwarfType& type) {
   const int tag = tag_of(peel(type));
   return tag == DW_TAG_pointer_type || tag == DW_TAG_reference_type ||
          tag == DW_TAG_rvalue_reference_type;
+}
+
+bool is_reference(const DwarfType& type) {
+  return is_pointer(type) && tag_of(peel(type)) != DW_TAG_pointer_type;
+}
+
+bool is_declaration(const DwarfType& type) {
+  DwarfType peeled = peel(type);
+  return dwarf_hasattr(&peeled.die, DW_AT_declaration) != 0;
 }
 
 bool is_aggregate(const DwarfType& type) {

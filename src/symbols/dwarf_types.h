@@ -32,19 +32,24 @@ struct DwarfType {
 [[nodiscard]] std::optional<ByteCount> size_of(const DwarfType& type);
 // "struct node *", "int [4]": as C writes it.
 [[nodiscard]] std::string name_of(const DwarfType& type);
+// A class that wraps one scalar (std::atomic<int>) is read as that scalar.
 [[nodiscard]] ValueType value_type_of(const DwarfType& type);
 
-[[nodiscard]] bool is_pointer(
-    const DwarfType& type);  // a reference counts: its bytes hold an address
+[[nodiscard]] bool is_pointer(const DwarfType& type);
+[[nodiscard]] bool is_reference(const DwarfType& type);
 [[nodiscard]] bool is_aggregate(const DwarfType& type);  // struct, class or union
 [[nodiscard]] bool is_array(const DwarfType& type);
-// What a pointer points to; nothing for void *.
+// Announced without its members: these are told elsewhere, if at all.
+[[nodiscard]] bool is_declaration(const DwarfType& type);
+// What a pointer or reference points to; nothing for void *.
 [[nodiscard]] std::optional<DwarfType> pointee(const DwarfType& pointer);
 
 struct Member {
   DwarfType type;
-  ByteCount offset;
-  bool is_bit_field = false;
+  ByteCount offset;  // of a bit-field: of the first byte it lies in
+  // Of a bit-field: how many bytes it lies in.
+  std::optional<ByteCount> bit_field_bytes;
+  bool is_in_virtual_base = false;  // the offset depends on the object
 };
 // Looks into anonymous members and base classes too. `names` (may be null) collects the members
 // there are.

@@ -1,8 +1,11 @@
 // From an expression to the address, length and type it names in a live process.
 //
-// Looks in the program first, then in its shared libraries in load order. DWARF where there is
-// some, ELF symbols where there is not (then the type is unknown and the length is the symbol's
-// size). Pointers are followed once, now.
+// Looks in the program first, then in its shared libraries in the dynamic linker's order. DWARF
+// where there is some, ELF symbols where there is not (then the type is unknown and the length is
+// the symbol's size). Pointers are followed once, now; a reference means what it refers to. A
+// static variable of a function is "function::name", or its name alone if nothing at file level has
+// it. The file in front of a name may be a source file or a module ("libc.so.6:main_arena"), each
+// by the tail of its path.
 #pragma once
 
 #include <optional>
@@ -19,11 +22,15 @@
 
 namespace trapline::symbols {
 
+// What "*ADDRESS" without a length means: a machine word.
+inline constexpr ByteCount kDefaultLength{sizeof(void*)};
+
 struct ResolvedObject {
   RemoteAddress address;
   ByteCount length;  // 0 if neither DWARF nor ELF tells (ask the user for --length)
   ValueType type;
-  std::string module;  // path of the module the name was found in; "" for an explicit address
+  // Path of the module the object lies in; "" for an explicit address or behind a pointer.
+  std::string module;
   RemoteAddress module_start;     // where it is mapped, to notice that it is unloaded
   bool followed_pointer = false;  // the address depends on memory as it was when resolved
   std::vector<std::string>
@@ -36,6 +43,7 @@ struct ResolvedFunction {
   std::string module;
   RemoteAddress module_start;
   std::size_t inlined_copies = 0;  // calls there are not seen
+  std::vector<std::string> notes;  // e.g. calls of a specialised copy are not seen
 };
 
 // Errors, each with a complete sentence: bad_syntax (with the position marked by a caret is the

@@ -4,13 +4,10 @@
 #include <gelf.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdint>
 #include <cstring>
-#include <optional>
-#include <set>
 #include <string>
 #include <unordered_set>
+#include <utility>
 
 namespace trapline::symbols {
 namespace {
@@ -55,24 +52,27 @@ std::uint32_t word_at(Bytes bytes, std::size_t offset) {
   return word;
 }
 
-// A set of 32-bit words that is quick to say no: one bit per low half first.
+// A set of 32-bit words that is quick to say no: one bit per hash first. A short name is the tail
+// of thousands of strings, and each word of the DWARF is asked for.
 class WordSet {
  public:
+  WordSet() : bits_(kBitCount / kWordBits) {}
   void insert(std::uint32_t word) {
     words_.insert(word);
-    low_halves_[(word & kLowMask) / kBits] |= std::uint64_t{1} << (word % kBits);
+    bits_[(word & kMask) / kWordBits] |= std::uint64_t{1} << (word % kWordBits);
   }
   [[nodiscard]] bool contains(std::uint32_t word) const {
-    if ((low_halves_[(word & kLowMask) / kBits] >> (word % kBits) & 1) == 0) return false;
+    if ((bits_[(word & kMask) / kWordBits] >> (word % kWordBits) & 1) == 0) return false;
     return words_.contains(word);
   }
   [[nodiscard]] bool empty() const { return words_.empty(); }
 
  private:
-  static constexpr std::uint32_t kLowMask = 0xffff;
-  static constexpr std::uint32_t kBits = 64;
+  static constexpr std::uint32_t kBitCount = 1U << 19U;  // 64 KiB: stays in the second-level cache
+  static constexpr std::uint32_t kMask = kBitCount - 1;
+  static constexpr std::uint32_t kWordBits = 64;
   std::unordered_set<std::uint32_t> words_;
-  std::array<std::uint64_t, (kLowMask + 1) / kBits> low_halves_{};
+  std::vector<std::uint64_t> bits_;
 };
 
 // Unaligned: DIEs are packed.
@@ -84,126 +84,147 @@ void for_each_word_in(Bytes bytes, const WordSet& wanted, Visitor visit) {
   }
 }
 
-struct Unit {
-  Dwarf_Off start = 0;  // of its header in .debug_info
-  Dwarf_Die die{};
-  std::optional<Dwarf_Off> string_offsets;  // DW_AT_str_offsets_base
-};
-
-struct Units {
-  std::vector<Unit> list;      // ascending
-  bool raw_bytes_tell = true;  // 32-bit DWARF, all in this file
-};
-
-Units list_units(Dwarf* dwarf) {
-  Units units;
-  Dwarf_Off offset = 0;
-  Dwarf_Off next = 0;
-  std::size_t header_size = 0;
-  std::uint8_t offset_size = 0;
-  while (dwarf_nextcu(dwarf, offset, &next, &header_size, nullptr, nullptr, &offset_size) == 0) {
-    Unit unit;
-    unit.start = offset;
-    if (dwarf_offdie(dwarf, offset + header_size, &unit.die) != nullptr) {
-      std::uint8_t kind = 0;
-      Dwarf_Die split{};
-      if (dwarf_cu_info(unit.die.cu, nullptr, &kind, nullptr, &split, nullptr, nullptr, nullptr) ==
-              0 &&
-          kind == DW_UT_skeleton && dwarf_tag(&split) != DW_TAG_invalid) {
-        units.raw_bytes_tell = false;
-        unit.die = split;
-      }
-      Dwarf_Attribute attribute;
-      Dwarf_Word base = 0;
-      if (dwarf_attr(&unit.die, DW_AT_str_offsets_base, &attribute) != nullptr &&
-          dwarf_formudata(&attribute, &base) == 0) {
-        unit.string_offsets = base;
-      }
-      units.list.push_back(unit);
-    }
-    units.raw_bytes_tell = units.raw_bytes_tell && offset_size == sizeof(std::uint32_t);
-    offset = next;
-  }
-  units.raw_bytes_tell = units.raw_bytes_tell && dwarf_getalt(dwarf) == nullptr;
-  return units;
+// Link-time optimisation and dwz are what makes a DIE refer to another unit's.
+bool refers_to_other_units(Dwarf_Die& unit) {
+  const char* const name = dwarf_diename(&unit);
+  return dwarf_tag(&unit) == DW_TAG_partial_unit || (name != nullptr && name == kMergedUnit);
 }
 
-// Collects units by where a mention of the name was found.
-class UnitCollector {
- public:
-  explicit UnitCollector(const std::vector<Unit>& units) : units_(units) {
-    for (std::size_t index = 0; index < units.size(); ++index) {
-      if (units[index].string_offsets)
-        by_string_offsets_.emplace_back(*units[index].string_offsets, index);
-    }
-    std::ranges::sort(by_string_offsets_);
-  }
-
-  void found_in_info(std::size_t offset) {
-    const auto after = std::ranges::upper_bound(units_, offset, {}, &Unit::start);
-    if (after != units_.begin())
-      chosen_.insert(static_cast<std::size_t>(after - units_.begin()) - 1);
-  }
-
-  // A table of string offsets may serve several units with the same base.
-  void found_in_string_offsets(std::size_t offset) {
-    const auto after = std::ranges::upper_bound(by_string_offsets_, offset, {},
-                                                &std::pair<Dwarf_Off, std::size_t>::first);
-    if (after == by_string_offsets_.begin()) return;
-    const Dwarf_Off base = std::prev(after)->first;
-    for (auto entry = std::prev(after);; --entry) {
-      if (entry->first != base) break;
-      chosen_.insert(entry->second);
-      if (entry == by_string_offsets_.begin()) break;
-    }
-  }
-
-  [[nodiscard]] std::vector<Dwarf_Die> take() const {
-    std::vector<Dwarf_Die> dies;
-    for (const std::size_t index : chosen_) dies.push_back(units_[index].die);
-    return dies;
-  }
-
- private:
-  const std::vector<Unit>& units_;
-  std::vector<std::pair<Dwarf_Off, std::size_t>> by_string_offsets_;
-  std::set<std::size_t> chosen_;
+struct UnitHeader {
+  Dwarf_Off start = 0;
+  Dwarf_Off end = 0;
+  std::uint8_t offset_size = 0;
+  bool is_split = false;  // its DIEs are in another file
 };
 
-std::vector<Dwarf_Die> dies_of(const Units& units) {
-  std::vector<Dwarf_Die> dies;
-  for (const Unit& unit : units.list) dies.push_back(unit.die);
-  return dies;
+template <typename Visitor>  // (Dwarf_Die unit, const UnitHeader&)
+void for_each_unit(Dwarf* dwarf, Visitor visit) {
+  UnitHeader header;
+  std::size_t header_size = 0;
+  while (dwarf_nextcu(dwarf, header.start, &header.end, &header_size, nullptr, nullptr,
+                      &header.offset_size) == 0) {
+    Dwarf_Die die;
+    if (dwarf_offdie(dwarf, header.start + header_size, &die) != nullptr) {
+      std::uint8_t kind = 0;
+      Dwarf_Die split{};
+      header.is_split =
+          dwarf_cu_info(die.cu, nullptr, &kind, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
+          kind == DW_UT_skeleton && dwarf_tag(&split) != DW_TAG_invalid;
+      visit(header.is_split ? split : die, header);
+    }
+    header.start = header.end;
+  }
 }
 
 }  // namespace
 
 std::vector<Dwarf_Die> all_units(Dwarf* dwarf) {
-  return dies_of(list_units(dwarf));
+  std::vector<Dwarf_Die> dies;
+  for_each_unit(dwarf, [&](const Dwarf_Die& die, const UnitHeader&) { dies.push_back(die); });
+  return dies;
 }
 
-std::vector<Dwarf_Die> units_mentioning(Dwarf* dwarf, std::string_view name) {
-  const Units units = list_units(dwarf);
+UnitFilter::UnitFilter(Dwarf* dwarf) {
+  list_units(dwarf);
   Elf* const elf = dwarf_getelf(dwarf);
-  const Bytes info = section_of(elf, ".debug_info");
-  if (!units.raw_bytes_tell || info.empty()) return dies_of(units);
+  info_ = section_of(elf, ".debug_info");
+  strings_ = section_of(elf, ".debug_str");
+  string_offsets_ = section_of(elf, ".debug_str_offsets");
+  raw_bytes_tell_ = raw_bytes_tell_ && !info_.empty() && dwarf_getalt(dwarf) == nullptr;
+}
 
+void UnitFilter::list_units(Dwarf* dwarf) {
+  for_each_unit(dwarf, [&](Dwarf_Die die, const UnitHeader& header) {
+    Dwarf_Attribute attribute;
+    Dwarf_Word base = 0;
+    if (dwarf_attr(&die, DW_AT_str_offsets_base, &attribute) != nullptr &&
+        dwarf_formudata(&attribute, &base) == 0) {
+      by_string_offsets_.emplace_back(base, units_.size());
+    }
+    has_cross_references_ = has_cross_references_ || refers_to_other_units(die);
+    raw_bytes_tell_ =
+        raw_bytes_tell_ && !header.is_split && header.offset_size == sizeof(std::uint32_t);
+    units_.push_back({die, header.start, header.end});
+  });
+  std::ranges::sort(by_string_offsets_);
+}
+
+std::size_t UnitFilter::unit_of(Dwarf_Off offset) const {
+  const auto after = std::ranges::upper_bound(units_, offset, {}, &Unit::start);
+  return after == units_.begin() ? 0 : static_cast<std::size_t>(after - units_.begin()) - 1;
+}
+
+std::vector<UnitPlaces> UnitFilter::whole_units() const {
+  return collect({}, std::vector<bool>(units_.size(), true));
+}
+
+std::vector<UnitPlaces> UnitFilter::collect(std::vector<Dwarf_Off> places,
+                                            const std::vector<bool>& whole) const {
+  std::ranges::sort(places);
+  std::vector<UnitPlaces> found;
+  auto place = places.begin();
+  for (std::size_t index = 0; index < units_.size(); ++index) {
+    const Unit& unit = units_[index];
+    UnitPlaces here{unit.die, unit.start, unit.end, {}, whole[index]};
+    for (; place != places.end() && *place < unit.end; ++place) {
+      if (*place >= unit.start) here.places.push_back(*place);
+    }
+    if (here.everywhere || !here.places.empty()) found.push_back(std::move(here));
+  }
+  return found;
+}
+
+void UnitFilter::find_in_string_offsets(std::size_t offset, std::vector<bool>& whole) const {
+  const auto after = std::ranges::upper_bound(by_string_offsets_, offset, {},
+                                              &std::pair<Dwarf_Off, std::size_t>::first);
+  if (after == by_string_offsets_.begin()) return;
+  const Dwarf_Off base = std::prev(after)->first;
+  for (auto entry = std::prev(after); entry->first == base; --entry) {
+    whole[entry->second] = true;
+    if (entry == by_string_offsets_.begin()) break;
+  }
+}
+
+std::vector<UnitPlaces> UnitFilter::mentions_of(std::string_view name) const {
+  if (!raw_bytes_tell_) return whole_units();
   // With the terminator: a linker may store a name as the tail of a longer one, so what stands
   // before does not matter.
   std::string terminated(name);
   terminated.push_back('\0');
-  WordSet string_offsets;
-  for_each_occurrence(section_of(elf, ".debug_str"), terminated, [&](std::size_t offset) {
-    string_offsets.insert(static_cast<std::uint32_t>(offset));
+  WordSet wanted;
+  for_each_occurrence(strings_, terminated, [&](std::size_t offset) {
+    wanted.insert(static_cast<std::uint32_t>(offset));
   });
-  UnitCollector collector(units.list);
-  for_each_word_in(info, string_offsets,
-                   [&](std::size_t offset) { collector.found_in_info(offset); });
-  for_each_occurrence(info, terminated,
-                      [&](std::size_t offset) { collector.found_in_info(offset); });
-  for_each_word_in(section_of(elf, ".debug_str_offsets"), string_offsets,
-                   [&](std::size_t offset) { collector.found_in_string_offsets(offset); });
-  return collector.take();
+  std::vector<Dwarf_Off> places;
+  const auto add = [&](std::size_t offset) { places.push_back(offset); };
+  for_each_word_in(info_, wanted, add);
+  for_each_occurrence(info_, terminated, add);
+  std::vector<bool> whole(units_.size(), false);
+  for_each_word_in(string_offsets_, wanted,
+                   [&](std::size_t offset) { find_in_string_offsets(offset, whole); });
+  return collect(std::move(places), whole);
+}
+
+std::vector<UnitPlaces> UnitFilter::references_to(std::span<const Dwarf_Off> dies) const {
+  // Where every unit is walked whole, those that refer have been seen.
+  if (!raw_bytes_tell_) return {};
+  std::vector<Dwarf_Off> places;
+  std::vector<Dwarf_Off> sorted(dies.begin(), dies.end());
+  std::ranges::sort(sorted);
+  for (auto die = sorted.begin(); die != sorted.end();) {
+    const Unit& unit = units_[unit_of(*die)];
+    WordSet wanted;
+    for (; die != sorted.end() && *die < unit.end; ++die)
+      wanted.insert(static_cast<std::uint32_t>(*die - unit.start));
+    for_each_word_in(info_.substr(unit.start, unit.end - unit.start), wanted,
+                     [&](std::size_t offset) { places.push_back(unit.start + offset); });
+  }
+  if (has_cross_references_) {
+    WordSet wanted;
+    for (const Dwarf_Off die : sorted) wanted.insert(static_cast<std::uint32_t>(die));
+    for_each_word_in(info_, wanted, [&](std::size_t offset) { places.push_back(offset); });
+  }
+  return collect(std::move(places), std::vector<bool>(units_.size(), false));
 }
 
 }  // namespace trapline::symbols

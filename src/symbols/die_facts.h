@@ -1,0 +1,18 @@
+// Small facts that several searches read from a DIE.
+#pragma once
+
+#include <elfutils/libdw.h>
+
+#include <optional>
+#include <string>
+
+namespace trapline::symbols {
+
+// A unit's source file, absolute where DWARF has the directory, without "." and "..".
+[[nodiscard]] std::string source_path(Dwarf_Die unit);
+// The file that declares a DIE: a header, often; "" if unknown.
+[[nodiscard]] std::string declaration_file(Dwarf_Die die);
+// The mangled name, its own or its declaration's.
+[[nodiscard]] std::optional<std::string> linkage_name(Dwarf_Die die);
+
+}  // namespace trapline::symbols
