@@ -14,10 +14,7 @@ constexpr std::size_t kStackTableLimit = 4096;
 
 }  // namespace
 
-HitPipeline::HitPipeline(const Parts& parts)
-    : parts_(parts),
-      shape_{std::min(parts.object.request.length, ByteCount{8}), parts.object.type.is_signed},
-      stacks_(kStackTableLimit) {}
+HitPipeline::HitPipeline(const Parts& parts) : parts_(parts), stacks_(kStackTableLimit) {}
 
 void HitPipeline::on_sample(const linux_port::Sample& sample) {
   if (finished_) return;
@@ -71,9 +68,11 @@ std::span<const RemoteAddress> HitPipeline::find_callers(const linux_port::Sampl
 }
 
 bool HitPipeline::passes_conditions(const Hit& hit) {
+  const ValueShape shape{std::min(parts_.object.request.length, ByteCount{8}),
+                         parts_.object.type.is_signed};
   bool undecided = false;
   for (const Condition& condition : parts_.options.conditions) {
-    const Verdict verdict = evaluate(condition, hit, shape_);
+    const Verdict verdict = evaluate(condition, hit, shape);
     if (verdict == Verdict::fails) return false;
     undecided = undecided || verdict == Verdict::undecided;
   }

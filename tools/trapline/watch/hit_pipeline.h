@@ -23,7 +23,7 @@ namespace trapline::command {
 
 class HitPipeline final : public linux_port::SampleSink {
  public:
-  // All borrowed; they outlive the pipeline.
+  // All borrowed; they outlive the pipeline, and are complete before the first sample.
   struct Parts {
     const WatchOptions& options;
     const WatchedObject& object;
@@ -65,7 +65,6 @@ class HitPipeline final : public linux_port::SampleSink {
   void note(Result<void> written);
 
   Parts parts_;
-  ValueShape shape_;
   report::StackTable stacks_;
   report::WatchEnd totals_;
   std::optional<std::string> finished_;

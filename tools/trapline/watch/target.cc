@@ -91,13 +91,13 @@ Result<void> Target::run(bool by_tracer) {
   return released;
 }
 
-std::optional<int> Target::reap(bool wait) {
+std::optional<int> Target::reap() {
   if (!is_command_) return std::nullopt;
   if (wait_status_) return wait_status_;
   int status = 0;
   pid_t reaped = 0;
   do {
-    reaped = ::waitpid(scope_.pid.value, &status, wait ? 0 : WNOHANG);
+    reaped = ::waitpid(scope_.pid.value, &status, WNOHANG);
   } while (reaped < 0 && errno == EINTR);
   if (reaped == scope_.pid.value && (WIFEXITED(status) || WIFSIGNALED(status)))
     wait_status_ = status;

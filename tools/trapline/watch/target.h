@@ -32,9 +32,9 @@ class Target {
   // it run itself.
   [[nodiscard]] Result<void> run(bool by_tracer);
 
-  // A command's wait status, once; blocks until it ends if `wait`. nullopt for a process that is
-  // not our child, and while it runs.
-  [[nodiscard]] std::optional<int> reap(bool wait);
+  // A command's wait status once it has ended; nullopt while it runs, and for a process that is not
+  // our child.
+  [[nodiscard]] std::optional<int> reap();
 
  private:
   Target() = default;

@@ -21,9 +21,8 @@ std::uint64_t little_endian(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-ValueTracker::ValueTracker(const Request& watch, ProcessId pid, MemoryReader& memory,
-                           decode::CulpritFinder& finder)
-    : watch_(watch), pid_(pid), memory_(memory), finder_(finder) {}
+ValueTracker::ValueTracker(ProcessId pid, MemoryReader& memory, decode::CulpritFinder& finder)
+    : pid_(pid), memory_(memory), finder_(finder) {}
 
 ValueTracker::Range ValueTracker::value_range(const Hit& hit) const {
   if (watch_.length.value <= kWordBytes) return {watch_.address, watch_.length};
@@ -37,7 +36,9 @@ MemoryValue ValueTracker::read_now(const Range& range, Certainty certainty) {
   return {little_endian(wanted), certainty};
 }
 
-void ValueTracker::read_initial(std::span<const SlotRequest> slots, bool target_is_stopped) {
+void ValueTracker::read_initial(const Request& watch, std::span<const SlotRequest> slots,
+                                bool target_is_stopped) {
+  watch_ = watch;
   const Certainty certainty = target_is_stopped ? Certainty::exact : Certainty::approximate;
   for (const SlotRequest& slot : slots) {
     Hit hit;

@@ -22,12 +22,12 @@ namespace trapline::command {
 class ValueTracker {
  public:
   // `memory` reads the target `pid`; borrowed.
-  ValueTracker(const Request& watch, ProcessId pid, MemoryReader& memory,
-               decode::CulpritFinder& finder);
+  ValueTracker(ProcessId pid, MemoryReader& memory, decode::CulpritFinder& finder);
 
-  // Reads what the watched bytes hold before the first hit. `target_is_stopped`: nobody can write
-  // meanwhile.
-  void read_initial(std::span<const SlotRequest> slots, bool target_is_stopped);
+  // From now on about `watch`. Reads what its bytes hold before the first hit; `target_is_stopped`:
+  // nobody can write meanwhile.
+  void read_initial(const Request& watch, std::span<const SlotRequest> slots,
+                    bool target_is_stopped);
 
   // Fills old_value and new_value of `hit`. `newest`: no later hit has been delivered yet, so
   // memory still holds its result.

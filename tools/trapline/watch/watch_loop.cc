@@ -101,7 +101,7 @@ std::optional<std::string> WatchLoop::ended(Nanoseconds now) {
                                           static_cast<double>(kNanosecondsPerSecond));
   }
   if (target_gone_ || (target_.has_exited() && !target_.scope().follow_children)) {
-    const auto reaped = pipeline_.wait_status() ? pipeline_.wait_status() : target_.reap(false);
+    const auto reaped = pipeline_.wait_status() ? pipeline_.wait_status() : target_.reap();
     return describe_exit(reaped);
   }
   if (now >= next_mapping_check_) {

@@ -1,0 +1,69 @@
+// One watch from beginning to end: what is watched, how, and who explains the hits. Built only when
+// all of it is in place.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/failure.h"
+#include "decode/culprit.h"
+#include "ports/linux/remote_memory.h"
+#include "symbols/frame_state.h"
+#include "symbols/process_image.h"
+#include "symbols/symbolizer.h"
+#include "symbols/unwinder.h"
+#include "tools/trapline/watch/collector_choice.h"
+#include "tools/trapline/watch/hit_pipeline.h"
+#include "tools/trapline/watch/report_output.h"
+#include "tools/trapline/watch/target.h"
+#include "tools/trapline/watch/value_tracker.h"
+#include "tools/trapline/watch/watch_loop.h"
+#include "tools/trapline/watch/watch_options.h"
+#include "tools/trapline/watch/watched_object.h"
+
+namespace trapline::command {
+
+class WatchSession {
+ public:
+  // Resolves WHAT in the target and sets the debug registers. All borrowed. On error nothing is
+  // left in the target.
+  [[nodiscard]] static Result<std::unique_ptr<WatchSession>> install(const WatchOptions& options,
+                                                                     Target& target,
+                                                                     ReportOutput& output);
+
+  // Lets a command go, reports until the watch ends, takes everything out of the target again and
+  // reports the end.
+  [[nodiscard]] Result<void> run(const StopSignals& signals);
+
+  // Why it ended; "" if it failed.
+  [[nodiscard]] const std::string& end_reason() const { return end_reason_; }
+  // Of a command that the collector collected itself.
+  [[nodiscard]] std::optional<int> wait_status() const { return pipeline_.wait_status(); }
+
+ private:
+  WatchSession(const WatchOptions& options, Target& target, ReportOutput& output,
+               std::unique_ptr<symbols::ProcessImage> image);
+
+  [[nodiscard]] Result<void> prepare();
+  [[nodiscard]] Result<std::string> watch(const StopSignals& signals);
+  [[nodiscard]] report::WatchStart describe_start() const;
+
+  const WatchOptions& options_;
+  Target& target_;
+  ReportOutput& output_;
+  linux_port::RemoteMemory memory_;
+  std::unique_ptr<symbols::ProcessImage> image_;
+  WatchedObject object_;
+  InstalledCollector installed_;
+  symbols::Symbolizer symbolizer_;
+  symbols::Unwinder unwinder_;
+  symbols::FrameState frame_state_;
+  symbols::ImageCode code_;
+  decode::CulpritFinder finder_;
+  ValueTracker values_;
+  HitPipeline pipeline_;
+  std::string end_reason_;
+};
+
+}  // namespace trapline::command
