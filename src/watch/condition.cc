@@ -41,6 +41,10 @@ class Parser {
 
  private:
   [[nodiscard]] char peek() const { return position_ < text_.size() ? text_[position_] : '\0'; }
+  // Not substr(), which throws: position_ never passes the end.
+  [[nodiscard]] std::string_view rest() const {
+    return {text_.data() + position_, text_.size() - position_};
+  }
   void skip_space() {
     while (is_space(peek())) ++position_;
   }
@@ -57,7 +61,7 @@ class Parser {
   [[nodiscard]] std::string_view word_here() const {
     std::size_t end = position_;
     while (end < text_.size() && is_letter(text_[end])) ++end;
-    return text_.substr(position_, end - position_);
+    return {text_.data() + position_, end - position_};
   }
 
   bool take_word(std::string_view word) {
@@ -92,7 +96,7 @@ class Parser {
       ++position_;
     }
     std::uint64_t base = kDecimal;
-    if (text_.substr(position_).starts_with("0x")) {
+    if (rest().starts_with("0x")) {
       base = kHexadecimal;
       position_ += 2;
     }
@@ -136,7 +140,7 @@ class Parser {
         Sign{"<=", Comparison::less_equal}, Sign{">=", Comparison::greater_equal},
         Sign{"<", Comparison::less},        Sign{">", Comparison::greater}};
     for (const Sign& sign : kSigns) {
-      if (text_.substr(position_).starts_with(sign.text)) {
+      if (rest().starts_with(sign.text)) {
         position_ += sign.text.size();
         return sign.comparison;
       }
