@@ -39,6 +39,12 @@ void append_quoted(fmt::memory_buffer& buffer, std::string_view text) {
   buffer.push_back('"');
 }
 
+void append_name(fmt::memory_buffer& buffer, std::string_view name) {
+  if (name.empty()) return;
+  buffer.append(std::string_view(R"(,"comm":)"));
+  append_quoted(buffer, name);
+}
+
 std::string_view approximate_member(const Hit& hit) {
   const bool old_is = hit.old_value.certainty == Certainty::approximate;
   const bool new_is = hit.new_value.certainty == Certainty::approximate;
@@ -93,9 +99,9 @@ Result<void> JsonReporter::hit(const HitView& view) {
   const StackText& stack = text_of(view);
   fmt::memory_buffer& buffer = records_.buffer();
   const fmt::appender out(buffer);
-  fmt::format_to(out, FMT_COMPILE(R"({{"type":"hit","time_ns":{},"pid":{},"tid":{},"comm":)"),
+  fmt::format_to(out, FMT_COMPILE(R"({{"type":"hit","time_ns":{},"pid":{},"tid":{})"),
                  hit.time.value, hit.pid.value, hit.tid.value);
-  append_quoted(buffer, name_of_thread(hit));
+  append_name(buffer, name_of_thread(hit));
   fmt::format_to(out, FMT_COMPILE(R"(,"cpu":{},"address":"{:#x}","length":{},"access":"{}")"),
                  hit.cpu.value, hit.address.value(), hit.length.value, name_of(hit.access));
   buffer.append(stack.place);

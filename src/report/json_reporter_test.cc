@@ -21,7 +21,6 @@
 namespace trapline::report {
 namespace {
 
-using ::testing::Contains;
 using ::testing::HasSubstr;
 using Json = nlohmann::ordered_json;
 
@@ -156,7 +155,7 @@ TEST_F(JsonReporterTest, AnyBytesInNamesGiveValidJson) {
       {"a\"b\\c", "a\"b\\c"}, {"line\nfeed", "line\nfeed"},
       {"\x1b[2J", "\x1b[2J"}, {"\xff\xfe", "\ufffd\ufffd"},
       {"größe", "größe"},     {"cut\xc3", "cut\ufffd"},
-      {"\x7f", "\x7f"},       {"", ""},
+      {"\x7f", "\x7f"},
   };
   begin();
   for (const auto& [comm, expected] : names) {
@@ -173,6 +172,15 @@ TEST_F(JsonReporterTest, AnyBytesInNamesGiveValidJson) {
   EXPECT_EQ(last()["symbol"], "operator\"\" _x\ufffd\n");
   EXPECT_EQ(last()["stack"][0]["symbol"], "operator\"\" _x\ufffd\n");
   EXPECT_EQ(last()["instruction"], "\"");
+}
+
+TEST_F(JsonReporterTest, NameThatIsNotKnownIsAbsent) {
+  begin();
+  SampleHit sample;
+  set_comm(sample.hit, "");
+  report(sample);
+  EXPECT_FALSE(last().contains("comm"));
+  EXPECT_EQ(last()["cpu"], 1);
 }
 
 TEST_F(JsonReporterTest, CommOfFullLengthHasNoTerminator) {

@@ -23,9 +23,8 @@
 namespace trapline::report {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-using std::chrono_literals::operator""ms;
-using std::chrono_literals::operator""s;
 
 class OutputTest : public ::testing::Test {
  protected:
@@ -182,7 +181,7 @@ TEST_F(OutputTest, NonBlockingDescriptorIsWaitedFor) {
   const std::string text = long_text();
   std::string received;
   std::thread reader([&] {
-    std::this_thread::sleep_for(20ms);
+    std::this_thread::sleep_for(milliseconds(20));
     received = pipe.read(text.size());
   });
   Output output = Output::borrow(pipe.ends[1], "pipe");
@@ -204,7 +203,7 @@ TEST_F(OutputTest, InterruptedWriteGoesOn) {
   std::thread reader([&] {
     for (int i = 0; i < 20; ++i) {
       ::pthread_kill(writer, SIGALRM);
-      std::this_thread::sleep_for(1ms);
+      std::this_thread::sleep_for(milliseconds(1));
     }
     received = pipe.read(text.size());
   });
@@ -222,7 +221,7 @@ TEST_F(OutputTest, ReaderThatStoppedReadingIsGivenUpOnceAStopIsAsked) {
   Output output = Output::borrow(pipe.ends[1], "standard output");
   output.stop_waiting_on(stop);
   std::thread stopper([&] {
-    std::this_thread::sleep_for(50ms);
+    std::this_thread::sleep_for(milliseconds(50));
     const std::uint64_t one = 1;
     EXPECT_EQ(::write(stop, &one, sizeof one), static_cast<ssize_t>(sizeof one));
   });
@@ -236,7 +235,7 @@ TEST_F(OutputTest, ReaderThatStoppedReadingIsGivenUpOnceAStopIsAsked) {
   EXPECT_EQ(flushed.error().error, (Error{ErrorCode::output_failed, ETIMEDOUT}));
   EXPECT_EQ(flushed.error().message,
             "cannot write to standard output: its reader has stopped reading");
-  EXPECT_GE(took, 1s);
+  EXPECT_GE(took, milliseconds(1000));
 }
 
 TEST_F(OutputTest, ReaderThatStillReadsGetsAllAlthoughAStopIsAsked) {
@@ -245,7 +244,7 @@ TEST_F(OutputTest, ReaderThatStillReadsGetsAllAlthoughAStopIsAsked) {
   const std::string text = long_text();
   std::string received;
   std::thread reader([&] {
-    std::this_thread::sleep_for(50ms);
+    std::this_thread::sleep_for(milliseconds(50));
     received = pipe.read(text.size());
   });
   Output output = Output::borrow(pipe.ends[1], "standard output");

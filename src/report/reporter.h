@@ -63,7 +63,7 @@ struct AccessPlace {
   return {view.ip, view.hit.trap_ip, view.hit.in_kernel};
 }
 
-// The thread's name without its padding: any bytes but NUL.
+// The thread's name without its padding: any bytes but NUL; "" if it is not known.
 [[nodiscard]] inline std::string_view name_of_thread(const Hit& hit) {
   const std::string_view padded(hit.comm.data(), hit.comm.size());
   return padded.substr(0, padded.find('\0'));

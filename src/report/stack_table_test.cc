@@ -38,7 +38,7 @@ TEST_F(StackTableTest, StackIsResolvedOnceAndKeepsItsId) {
   const std::uint64_t id = id_of(key);
   EXPECT_EQ(id, 1U);
   EXPECT_EQ(id_of(key), id);
-  const Addresses same = callers;
+  const Addresses same{RemoteAddress(1), RemoteAddress(2)};
   EXPECT_EQ(id_of({.trap_ip = RemoteAddress(10), .culprit_ip = RemoteAddress(9), .callers = same}),
             id);
   EXPECT_EQ(resolved_, 1);

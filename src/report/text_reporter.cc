@@ -86,7 +86,8 @@ Result<void> TextReporter::hit(const HitView& view) {
 void TextReporter::append_thread(const Hit& hit) {
   fmt::memory_buffer& buffer = records_.buffer();
   const std::size_t begin = buffer.size();
-  append_printable(buffer, name_of_thread(hit));
+  const std::string_view name = name_of_thread(hit);
+  append_printable(buffer, name.empty() ? "?" : name);
   fmt::format_to(fmt::appender(buffer), "/{}", hit.tid.value);
   pad(buffer, threads_.padding_for(width_of(view_of(buffer).substr(begin))));
   buffer.append(std::string_view("  "));

@@ -145,6 +145,14 @@ TEST_F(TextReporterTest, KernelsAccessInlinedFramesAndModulesAreMarked) {
                                 "              from main+0x20 in app\n"));
 }
 
+TEST_F(TextReporterTest, ThreadWithoutAKnownNameHasAMarkInItsPlace) {
+  begin();
+  SampleHit sample;
+  set_comm(sample.hit, "");
+  report(sample);
+  EXPECT_THAT(hits(), HasSubstr("  ?/11  "));
+}
+
 TEST_F(TextReporterTest, ColumnsGrowWithTheirTextAndDoNotShrink) {
   begin();
   SampleHit sample;
