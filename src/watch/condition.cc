@@ -7,6 +7,9 @@
 namespace trapline {
 namespace {
 
+// Texts with their lengths: a plain literal would leave strlen() to a table of pointers.
+using namespace std::string_view_literals;
+
 constexpr bool is_space(char c) {
   return c == ' ' || c == '\t';
 }
@@ -54,7 +57,7 @@ class Parser {
 
   std::expected<Condition, ConditionError> at_end(const Condition& condition) {
     skip_space();
-    if (position_ != text_.size()) return error("nothing more was expected");
+    if (position_ != text_.size()) return error("nothing more was expected"sv);
     return condition;
   }
 
@@ -83,7 +86,8 @@ class Parser {
     for (const Name& name : kNames) {
       if (take_word(name.word)) return Operand{name.kind};
     }
-    if (!word_here().empty()) return error("unknown name: use old, new, tid, pid, cpu or a number");
+    if (!word_here().empty())
+      return error("unknown name: use old, new, tid, pid, cpu or a number"sv);
     return take_number();
   }
 
@@ -104,14 +108,14 @@ class Parser {
     while (const auto digit = digit_here(base)) {
       if (__builtin_mul_overflow(number.literal, base, &number.literal) ||
           __builtin_add_overflow(number.literal, *digit, &number.literal)) {
-        return error("the number does not fit into 64 bits");
+        return error("the number does not fit into 64 bits"sv);
       }
       ++position_;
     }
-    if (position_ == first) return error("expected old, new, tid, pid, cpu or a number");
+    if (position_ == first) return error("expected old, new, tid, pid, cpu or a number"sv);
     if (number.negative) {
       if (number.literal > std::uint64_t{1} << 63)
-        return error("the number does not fit into 64 bits");
+        return error("the number does not fit into 64 bits"sv);
       number.literal = ~number.literal + 1;
     }
     return number;
@@ -145,7 +149,7 @@ class Parser {
         return sign.comparison;
       }
     }
-    return error("expected ==, !=, <, <=, > or >=");
+    return error("expected ==, !=, <, <=, > or >="sv);
   }
 
   std::string_view text_;
