@@ -1,5 +1,6 @@
 #include "symbols/expression.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace trapline::symbols {
@@ -41,17 +42,16 @@ class Parser {
     if (at_end()) return error("expected a variable's name or *ADDRESS:LENGTH");
     if (peek() == '&')
       return error("leave '&' out: the object itself is watched, not a copy of its address");
-    if (take("*")) {
-      skip_space();
-      if (is_digit(peek())) return parse_address();
-      auto object = parse_object();
-      if (!object) return std::unexpected(object.error());
-      object->steps.push_back({AccessStep::Kind::dereference, {}, 0});
-      return Expression(std::move(*object));
+    std::size_t dereferences = 0;
+    for (; take("*"); ++dereferences) skip_space();
+    if (is_digit(peek())) {
+      if (dereferences == 1) return parse_address();
+      return error("an address is written *0x...:LENGTH");
     }
-    if (is_digit(peek())) return error("an address is written *0x...:LENGTH");
     auto object = parse_object();
     if (!object) return std::unexpected(object.error());
+    object->steps.insert(object->steps.end(), dereferences,
+                         AccessStep{AccessStep::Kind::dereference, {}, 0});
     return Expression(std::move(*object));
   }
 
@@ -120,41 +120,46 @@ class Parser {
     }
   }
 
-  // "dir/file.c:" in front of a name: up to the first single colon.
+  // "dir/file.c:" in front of a name: up to the first single colon, if that comes before any
+  // bracket and any "::".
   std::string take_file() {
-    for (std::size_t index = position_; index < text_.size(); ++index) {
-      if (text_[index] != ':') continue;
-      if (index + 1 < text_.size() && text_[index + 1] == ':') return {};
-      std::string file(text_.substr(position_, index - position_));
-      position_ = index + 1;
-      return file;
-    }
-    return {};
+    const std::size_t colon = text_.find_first_of(":[<({", position_);
+    const bool is_single = colon != std::string_view::npos && text_[colon] == ':' &&
+                           !text_.substr(colon).starts_with("::");
+    if (!is_single) return {};
+    std::string file(text_.substr(position_, colon - position_));
+    while (!file.empty() && is_space(file.back())) file.pop_back();
+    if (file.empty()) return {};
+    position_ = colon + 1;
+    return file;
   }
 
-  // identifier ( "::" identifier )*, with template arguments, parameter lists and "(anonymous
-  // namespace)" verbatim.
   Parsed<std::string> parse_name() {
     skip_space();
-    const std::size_t first = position_;
+    if (is_digit(peek())) return error("expected a name; a length is given with --length");
     take("::");
-    while (true) {
+    const std::size_t first = position_;
+    do {
       if (const auto part = parse_name_part(); !part) return std::unexpected(part.error());
-      if (!take("::")) break;
-    }
+    } while (take("::"));
     std::string name(text_.substr(first, position_ - first));
     while (is_space(name.back())) name.pop_back();
-    return name.starts_with("::") ? name.substr(2) : name;
+    return name;
   }
 
   Parsed<void> parse_name_part() {
     if (take("(anonymous namespace)")) return {};
+    if (peek() == '{') return skip_group();
     take("~");
     if (!is_name_start(peek())) return error("expected a name");
     const std::size_t first = position_;
     while (is_name_part(peek())) ++position_;
     if (text_.substr(first, position_ - first) == "operator") {
-      while (!at_end() && peek() != '(') ++position_;
+      skip_operator();
+    }
+    if (take("[abi:")) {
+      while (is_name_part(peek())) ++position_;
+      if (!take("]")) return error("expected ']'");
     }
     for (const char open : {'<', '('}) {
       if (peek() != open) continue;
@@ -164,6 +169,16 @@ class Parser {
     return {};
   }
 
+  // "()", or signs or a type up to the parameters.
+  void skip_operator() {
+    if (take("()")) return;
+    while (!at_end() && peek() != '(') {
+      if (take("::")) continue;
+      if (peek() == ':') return;
+      ++position_;
+    }
+  }
+
   // From an opening bracket behind its partner.
   Parsed<void> skip_group() {
     const std::size_t first = position_;
@@ -171,8 +186,8 @@ class Parser {
     while (!at_end()) {
       const char c = peek();
       ++position_;
-      if (c == '<' || c == '(') ++depth;
-      if (c == '>' || c == ')') --depth;
+      if (c == '<' || c == '(' || c == '{') ++depth;
+      if (c == '>' || c == ')' || c == '}') --depth;
       if (depth == 0) return {};
     }
     position_ = first;

@@ -1,15 +1,16 @@
 // What WHAT may be: the text of a watch target, parsed. Pure: no file, no process.
 //
-//   target     := "*" number [ ":" number ]            an address, and a length in bytes
-//               | [ file ":" ] name access*            file.c:static_var, ns::Class::member,
-//               counter
-//   access     := "." name | "->" name | "[" number "]"
-//   name       := identifier ( "::" identifier )*       operator names and template arguments are
-//   taken verbatim:
-//                                                       std::vector<int>::end, ns::f(int)
+//   target     := "*" number [ ":" number ]              an address, and a length in bytes
+//                                                        (without: a machine word)
+//               | "*"* [ file ":" ] name access*         file.c:static_var, *p.next
+//   access     := "." member | "->" member | "[" number "]"
+//   name       := [ "::" ] part ( "::" part )*           ns::Class::member
+//   part       := identifier, with template arguments, parameters and ABI tags taken verbatim
+//               | operator name, with parameters | "(anonymous namespace)" | "{lambda(int)#1}"
 //   number     := decimal | 0x hexadecimal
 //
-// A leading "*" before a name ("*p.next") dereferences the whole; "&" is refused with a hint.
+// The file may be a path's tail ("net/tcp.c") or a module ("libc.so.6"). A leading "*" dereferences
+// the whole, as in C; "&" is refused with a hint.
 #pragma once
 
 #include <cstddef>

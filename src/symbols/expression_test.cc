@@ -45,6 +45,7 @@ TEST(Expression, NamesAndSteps) {
   EXPECT_EQ(shape_of(" cfg . mode "), "|cfg .mode");
   EXPECT_EQ(shape_of("*p"), "|p *");
   EXPECT_EQ(shape_of("*p->next"), "|p ->next *");
+  EXPECT_EQ(shape_of("**p[1]"), "|p [1] * *");
 }
 
 TEST(Expression, FileQualifierEndsAtASingleColon) {
@@ -52,6 +53,8 @@ TEST(Expression, FileQualifierEndsAtASingleColon) {
   EXPECT_EQ(shape_of("net/tcp.c:x[1]"), "net/tcp.c|x [1]");
   EXPECT_EQ(shape_of("file.cc:ns::x"), "file.cc|ns::x");
   EXPECT_EQ(shape_of("libc.so.6:main_arena.top"), "libc.so.6|main_arena .top");
+  EXPECT_EQ(shape_of("*file.c:p"), "file.c|p *");
+  EXPECT_EQ(shape_of("my-file 2.c : x"), "my-file 2.c|x");
 }
 
 TEST(Expression, CxxNamesAreTakenWhole) {
@@ -61,6 +64,11 @@ TEST(Expression, CxxNamesAreTakenWhole) {
   EXPECT_EQ(shape_of("(anonymous namespace)::x"), "|(anonymous namespace)::x");
   EXPECT_EQ(shape_of("ns::f(int, char)"), "|ns::f(int, char)");
   EXPECT_EQ(shape_of("Foo::operator==(Foo const&)"), "|Foo::operator==(Foo const&)");
+  EXPECT_EQ(shape_of("Foo::operator()(int) const"), "|Foo::operator()(int) const");
+  EXPECT_EQ(shape_of("Foo::operator->"), "|Foo::operator->");
+  EXPECT_EQ(shape_of("main::{lambda(int)#1}::operator()"), "|main::{lambda(int)#1}::operator()");
+  EXPECT_EQ(shape_of("name[abi:cxx11]"), "|name[abi:cxx11]");
+  EXPECT_EQ(shape_of("f<a::b>(int)::x"), "|f<a::b>(int)::x");
 }
 
 TEST(Expression, ExplicitAddresses) {
@@ -86,6 +94,8 @@ TEST(Expression, CommonSlipsGetAHint) {
   EXPECT_EQ(shape_of("&counter"),
             "error at 0: leave '&' out: the object itself is watched, not a copy of its address");
   EXPECT_EQ(shape_of("0x1234"), "error at 0: an address is written *0x...:LENGTH");
+  EXPECT_EQ(shape_of("**0x1234"), "error at 2: an address is written *0x...:LENGTH");
+  EXPECT_EQ(shape_of("counter:4"), "error at 8: expected a name; a length is given with --length");
 }
 
 }  // namespace

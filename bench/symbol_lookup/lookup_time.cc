@@ -1,0 +1,56 @@
+// How long names take to resolve in a running process: bench_symbol_lookup PID EXPRESSION...
+// Each one in an image of its own, as a new command would have; the files are in the page cache.
+#include <sys/uio.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
+
+#include "symbols/resolver.h"
+
+namespace {
+
+using namespace trapline;
+
+class Memory final : public MemoryReader {
+ public:
+  explicit Memory(ProcessId pid) : pid_(pid) {}
+  [[nodiscard]] std::size_t read(RemoteAddress address, std::span<std::byte> destination) override {
+    iovec local{destination.data(), destination.size()};
+    iovec remote{reinterpret_cast<void*>(address.value()), destination.size()};
+    const ssize_t count = ::process_vm_readv(pid_.value, &local, 1, &remote, 1, 0);
+    return count < 0 ? 0 : static_cast<std::size_t>(count);
+  }
+
+ private:
+  ProcessId pid_;
+};
+
+std::string answer_to(ProcessId pid, const char* text) {
+  const auto expression = symbols::parse_expression(text);
+  if (!expression) return expression.error().reason;
+  const auto image = symbols::ProcessImage::open(pid);
+  if (!image) return image.error().message;
+  Memory memory(pid);
+  const auto object = symbols::resolve_object(**image, memory, *expression);
+  if (!object) return object.error().message;
+  return object->type.name + ", " + std::to_string(object->length.value) + " bytes";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::fprintf(stderr, "usage: bench_symbol_lookup PID EXPRESSION...\n");
+    return 2;
+  }
+  const ProcessId pid{std::atoi(argv[1])};
+  for (const char* const text : std::span(argv + 2, static_cast<std::size_t>(argc) - 2)) {
+    const auto begin = std::chrono::steady_clock::now();
+    const std::string answer = answer_to(pid, text);
+    const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - begin;
+    std::printf("trapline %8.1f ms  %-32s %s\n", time.count(), text, answer.c_str());
+  }
+  return 0;
+}
