@@ -2,6 +2,8 @@
 
 namespace trapline::linux_port {
 
-DebugArchitecture native_debug_architecture() { return x86_64_debug_architecture(); }
+DebugArchitecture native_debug_architecture() {
+  return x86_64_debug_architecture();
+}
 
 }  // namespace trapline::linux_port
