@@ -67,6 +67,6 @@ inline int all() {
   return visit(Item<24>{}) + static_cast<int>(choice.index());
 }
 
-static int (*volatile keep)() = all;
+[[gnu::used]] static int (*volatile keep)() = all;
 
 }  // namespace heavy

@@ -38,8 +38,7 @@ class Lookup {
 
   Result<Definition> run() {
     if (views_.empty()) return std::unexpected(unknown());
-    auto matches = search(views_.front());
-    if (auto found = choose(matches, false)) return complete(std::move(*found));
+    if (auto found = choose(search(views_.front()), false)) return complete(std::move(*found));
     std::vector<ModuleMatch> elsewhere;
     for (const ModuleView& view : std::span(views_).subspan(1)) {
       if (!may_define(view.module, query_.name)) continue;
@@ -52,11 +51,6 @@ class Lookup {
       if (is_settled) break;
     }
     if (auto found = choose(elsewhere, true)) return complete(std::move(*found));
-    std::ranges::move(elsewhere, std::back_inserter(matches));
-    if (!matches.empty()) {
-      return fail(ErrorCode::bad_type,
-                  fmt::format("{} {}", query_.object.name, matches.front().definition.problem));
-    }
     return std::unexpected(unknown());
   }
 
@@ -65,16 +59,25 @@ class Lookup {
     return kind_ == SymbolKind::function ? functions_in(view, query_) : variables_in(view, query_);
   }
 
-  // The one that is meant, an error if there are several, nothing if none can be watched. Exact
-  // names come before those of which only the tail fits. What the dynamic linker finds first in the
-  // libraries is what the program uses.
+  // The one that is meant, an error if there are several or it cannot be watched, nothing if there
+  // is none. Exact names come before those of which only the tail fits. What the dynamic linker
+  // finds first in the libraries is what the program uses.
   [[nodiscard]] std::optional<Result<Definition>> choose(const std::vector<ModuleMatch>& matches,
                                                          bool in_libraries) const {
     for (const NameMatch grade : {NameMatch::exact, NameMatch::tail}) {
       std::vector<Definition> usable;
+      const Definition* refused = nullptr;
       for (const ModuleMatch& match : matches) {
-        if (match.match == grade && match.definition.problem.empty())
+        if (match.match != grade) continue;
+        if (match.definition.problem.empty()) {
           usable.push_back(match.definition);
+        } else if (refused == nullptr) {
+          refused = &match.definition;
+        }
+      }
+      if (usable.empty() && refused != nullptr) {
+        return fail(ErrorCode::bad_type,
+                    fmt::format("{} {}", query_.object.name, refused->problem));
       }
       if (usable.empty()) continue;
       const auto exported =

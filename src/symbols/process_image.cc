@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
 #include <utility>
 
@@ -20,9 +21,25 @@ constexpr std::string_view kDeleted = " (deleted)";
 // The process's own view of files, held open: a short command has ended before its hits are looked
 // at.
 struct FileView {
-  int root = -1;     // its root directory: a container's files are not ours
-  int program = -1;  // its executable, even if the file was replaced since (a rebuild)
+  int root = -1;             // its root directory: a container's files are not ours
+  int program = -1;          // its executable, even if the file was replaced since (a rebuild)
+  std::string program_path;  // as the kernel names it
+  ProcessId pid;
 };
+
+// A mapped file that has no name any more: the kernel still lends it (proc(5), map_files).
+int open_deleted(const FileView& view, std::string_view name) {
+  if (name == view.program_path)
+    return ::open(fmt::format("/proc/self/fd/{}", view.program).c_str(), O_RDONLY | O_CLOEXEC);
+  std::error_code error;
+  const std::filesystem::directory_iterator files(fmt::format("/proc/{}/map_files", view.pid.value),
+                                                  error);
+  for (const auto& file : files) {
+    if (std::filesystem::read_symlink(file, error) == name)
+      return ::open(file.path().c_str(), O_RDONLY | O_CLOEXEC);
+  }
+  return -1;
+}
 
 // Opens a module's file as the process sees it. Called by elfutils, which hands on one word of ours
 // per module.
@@ -31,10 +48,10 @@ int open_module(Dwfl_Module* module, void** user_data, const char* name, Dwarf_A
   const auto* const view = static_cast<const FileView*>(*user_data);
   const std::string_view path = name == nullptr ? std::string_view() : std::string_view(name);
   if (view != nullptr && path.starts_with('/')) {
-    const std::string seen_by_process = path.ends_with(kDeleted)
-                                            ? fmt::format("/proc/self/fd/{}", view->program)
-                                            : fmt::format("/proc/self/fd/{}{}", view->root, path);
-    const int fd = ::open(seen_by_process.c_str(), O_RDONLY | O_CLOEXEC);
+    const int fd = path.ends_with(kDeleted)
+                       ? open_deleted(*view, path)
+                       : ::open(fmt::format("/proc/self/fd/{}{}", view->root, path).c_str(),
+                                O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
       *file_name = ::strdup(name);
       return fd;
@@ -77,6 +94,10 @@ struct ProcessImage::Impl {
   void open_files() {
     files.root =
         ::open(fmt::format("/proc/{}/root", pid.value).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    files.pid = pid;
+    std::error_code error;
+    files.program_path =
+        std::filesystem::read_symlink(fmt::format("/proc/{}/exe", pid.value), error).string();
     files.program = ::open(fmt::format("/proc/{}/exe", pid.value).c_str(), O_RDONLY | O_CLOEXEC);
   }
 
