@@ -100,7 +100,7 @@ void report_hits(benchmark::State& state, Reporter& reporter, Sink& sink,
   bool fine = reporter.start(make_start()).has_value();
   Hit hit = make_hit();
   std::size_t next = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     ++hit.time.value;
     const ResolvedStack& stack = stacks[next];
     next = next + 1 == stacks.size() ? 0 : next + 1;
@@ -211,7 +211,7 @@ void stack_lookup(benchmark::State& state) {
   StackTable table(count);
   std::uint64_t sum = 0;
   std::size_t next = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     const StackKey key{.trap_ip = RemoteAddress(kCode + 6),
                        .culprit_ip = RemoteAddress(kCode),
                        .callers = stacks[next]};
