@@ -1,11 +1,13 @@
 // How long names take to resolve in a running process: bench_symbol_lookup PID EXPRESSION...
 // Each one in an image of its own, as a new command would have; the files are in the page cache.
-#include <sys/uio.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <span>
+#include <string>
 
 #include "symbols/resolver.h"
 
@@ -15,16 +17,20 @@ using namespace trapline;
 
 class Memory final : public MemoryReader {
  public:
-  explicit Memory(ProcessId pid) : pid_(pid) {}
+  explicit Memory(ProcessId pid)
+      : fd_(::open(("/proc/" + std::to_string(pid.value) + "/mem").c_str(), O_RDONLY | O_CLOEXEC)) {
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() override { ::close(fd_); }
   [[nodiscard]] std::size_t read(RemoteAddress address, std::span<std::byte> destination) override {
-    iovec local{destination.data(), destination.size()};
-    iovec remote{reinterpret_cast<void*>(address.value()), destination.size()};
-    const ssize_t count = ::process_vm_readv(pid_.value, &local, 1, &remote, 1, 0);
+    const ssize_t count =
+        ::pread(fd_, destination.data(), destination.size(), static_cast<off_t>(address.value()));
     return count < 0 ? 0 : static_cast<std::size_t>(count);
   }
 
  private:
-  ProcessId pid_;
+  int fd_;
 };
 
 std::string answer_to(ProcessId pid, const char* text) {

@@ -44,6 +44,7 @@ bool is_path_tail(std::string_view path, std::string_view tail) {
 
 std::vector<std::string> tell_apart(const std::vector<Candidate>& candidates) {
   std::vector<std::string> names;
+  names.reserve(candidates.size());
   for (const Candidate& candidate : candidates)
     names.push_back(shortest_name(candidate, candidates));
   return names;

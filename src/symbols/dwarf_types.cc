@@ -192,7 +192,7 @@ std::string name_of(const DwarfType& type, int depth) {
     return target ? name_of(*target, depth - 1) : std::string(if_none);
   };
   const char* const own = dwarf_diename(&die);
-  const std::string name = own == nullptr ? "{...}" : own;
+  std::string name = own == nullptr ? "{...}" : own;
   switch (dwarf_tag(&die)) {
     case DW_TAG_pointer_type:
       return inner("void") + " *";

@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
+#include <iterator>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <utility>
 
 namespace trapline::symbols {
 namespace {
@@ -105,15 +107,15 @@ std::vector<ModuleView> modules_in_lookup_order(const ProcessImage& image) {
   auto program =
       std::filesystem::read_symlink(fmt::format("/proc/{}/exe", image.pid().value), error).string();
   drop_deleted(program);
-  const auto libraries = std::ranges::stable_partition(
-      views, [&](const ModuleView& view) { return view.path == program; });
-  if (libraries.empty() || libraries.size() == views.size()) return views;
+  const auto front = std::ranges::find(views, program, &ModuleView::path);
+  if (front == views.end()) return views;
+  std::rotate(views.begin(), front, std::next(front));
 
   const ProcessMemory memory(image.pid());
   if (const auto debug = debug_pointer(views.front(), memory)) {
     const auto order = linked_modules(image, *debug, memory);
-    std::ranges::stable_sort(libraries, {}, [&](const ModuleView& view) {
-      return std::ranges::find(order, view.module) - order.begin();
+    std::ranges::sort(std::span(views).subspan(1), {}, [&](const ModuleView& view) {
+      return std::pair(std::ranges::find(order, view.module) - order.begin(), view.start);
     });
   }
   return views;

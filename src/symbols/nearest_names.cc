@@ -46,6 +46,7 @@ void NearestNames::offer(std::string_view name) {
 
 std::vector<std::string> NearestNames::take() const {
   std::vector<std::string> names;
+  names.reserve(best_.size());
   for (const Candidate& candidate : best_) names.push_back(candidate.name);
   return names;
 }

@@ -47,7 +47,7 @@ int open_module(Dwfl_Module* module, void** user_data, const char* name, Dwarf_A
                 char** file_name, Elf** elf) {
   const auto* const view = static_cast<const FileView*>(*user_data);
   const std::string_view path = name == nullptr ? std::string_view() : std::string_view(name);
-  if (view != nullptr && path.starts_with('/')) {
+  if (view != nullptr && name != nullptr && path.starts_with('/')) {
     const int fd = path.ends_with(kDeleted)
                        ? open_deleted(*view, path)
                        : ::open(fmt::format("/proc/self/fd/{}{}", view->root, path).c_str(),

@@ -2,10 +2,10 @@
 // (testdata/*.c), and against what the C library of this very process says.
 #include "symbols/resolver.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,19 +24,22 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// Plain process_vm_readv: all that following a pointer needs.
+// All that following a pointer needs.
 class Memory final : public MemoryReader {
  public:
-  explicit Memory(ProcessId pid) : pid_(pid) {}
+  explicit Memory(ProcessId pid)
+      : fd_(::open(fmt::format("/proc/{}/mem", pid.value).c_str(), O_RDONLY | O_CLOEXEC)) {}
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() override { ::close(fd_); }
   [[nodiscard]] std::size_t read(RemoteAddress address, std::span<std::byte> destination) override {
-    iovec local{destination.data(), destination.size()};
-    iovec remote{reinterpret_cast<void*>(address.value()), destination.size()};
-    const ssize_t count = ::process_vm_readv(pid_.value, &local, 1, &remote, 1, 0);
+    const ssize_t count =
+        ::pread(fd_, destination.data(), destination.size(), static_cast<off_t>(address.value()));
     return count < 0 ? 0 : static_cast<std::size_t>(count);
   }
 
  private:
-  ProcessId pid_;
+  int fd_;
 };
 
 struct Truth {
@@ -53,16 +56,18 @@ std::string program_path(const std::string& variant) {
 // A running program, until destruction.
 class Program {
  public:
-  explicit Program(const std::string& path) {
+  explicit Program(const std::string& path, const std::string& library_path = {}) {
     std::array<int, 2> input{};
     std::array<int, 2> output{};
     if (::pipe(input.data()) != 0 || ::pipe(output.data()) != 0) return;
+    const std::string variable = "LD_LIBRARY_PATH=" + library_path;
     pid_ = ::fork();
     if (pid_ == 0) {
       ::dup2(input[0], STDIN_FILENO);
       ::dup2(output[1], STDOUT_FILENO);
       for (const int fd : {input[0], input[1], output[0], output[1]}) ::close(fd);
-      ::execl(path.c_str(), path.c_str(), nullptr);
+      const std::array<const char*, 2> environment{variable.c_str(), nullptr};
+      ::execle(path.c_str(), path.c_str(), nullptr, environment.data());
       ::_exit(127);
     }
     ::close(input[0]);
@@ -90,6 +95,7 @@ class Program {
  private:
   void read_truths(int fd) {
     FILE* const stream = ::fdopen(fd, "r");
+    if (stream == nullptr) return;
     std::array<char, 512> text{};
     while (std::fgets(text.data(), text.size(), stream) != nullptr) {
       std::array<char, 32> kind{};
@@ -400,10 +406,8 @@ TEST(Resolver, ReplacedFilesAreReadAsTheyRun) {
   std::filesystem::create_directory(folder);
   for (const char* const file : {"program", "libvariables.so"})
     std::filesystem::copy_file(variant / file, folder / file);
-  ::setenv("LD_LIBRARY_PATH", folder.c_str(), 1);
   {
-    Program program(folder / "program");
-    ::unsetenv("LD_LIBRARY_PATH");
+    Program program(folder / "program", folder);
     for (const char* const file : {"program", "libvariables.so"}) {
       std::filesystem::remove(folder / file);
       std::filesystem::copy_file(other / file, folder / file);
@@ -458,7 +462,8 @@ TEST(Resolver, FindsStaticsThroughABuildId) {
   if (!member && member.error().message.find("no debug information") != std::string::npos)
     GTEST_SKIP() << "the C library has no debug information here: install libc6-dbg";
   ASSERT_TRUE(member) << member.error().message;
-  EXPECT_EQ(member->address, RemoteAddress::of_local(&stdout->_IO_write_ptr));
+  EXPECT_EQ(member->address,
+            RemoteAddress::of_local(static_cast<const void*>(&stdout->_IO_write_ptr)));
   EXPECT_EQ(member->type.name, "char *");
 
   const auto arena = resolve_object(**image, memory, *parse_expression("main_arena"));
