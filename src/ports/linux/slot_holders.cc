@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <ranges>
 #include <system_error>
 
 #include "ports/linux/file_descriptor.h"
@@ -20,22 +21,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Every event type there is but the breakpoint's: the fixed ones, and the PMUs that registered one.
-std::vector<std::uint32_t> other_event_types() {
-  std::vector<std::uint32_t> types{PERF_TYPE_HARDWARE, PERF_TYPE_SOFTWARE, PERF_TYPE_TRACEPOINT,
-                                   PERF_TYPE_HW_CACHE, PERF_TYPE_RAW};
-  std::error_code error;
-  for (const auto& device : fs::directory_iterator("/sys/bus/event_source/devices", error)) {
-    const auto type = read_number(device.path().string() + "/type");
-    if (type && *type != PERF_TYPE_BREAKPOINT) types.push_back(static_cast<std::uint32_t>(*type));
-  }
-  return types;
-}
+// More event types than any machine registers: numbers are handed out from PERF_TYPE_MAX upwards.
+// Not all of them are listed under /sys/bus/event_source (task-clock's is not on 6.18), so all
+// numbers are asked for.
+constexpr std::uint32_t kEventTypes = 256;
 
 // Whether an event is a breakpoint: it is none of the other types. nullopt if the kernel does not
 // answer as expected.
-std::optional<bool> is_breakpoint(int event, std::span<const std::uint32_t> other_types) {
-  for (const std::uint32_t type : other_types) {
+std::optional<bool> is_breakpoint(int event) {
+  for (std::uint32_t type = 0; type < kEventTypes; ++type) {
+    if (type == PERF_TYPE_BREAKPOINT) continue;
     perf_event_attr attributes{};
     attributes.size = sizeof attributes;
     attributes.type = type;
@@ -65,14 +60,13 @@ struct EventCount {
   std::size_t unknown = 0;
 };
 
-EventCount count_events(ProcessId pid, std::span<const int> descriptors,
-                        std::span<const std::uint32_t> other_types) {
+EventCount count_events(ProcessId pid, std::span<const int> descriptors) {
   EventCount count;
   const FileDescriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid.value, 0)));
   for (const int descriptor : descriptors) {
     const FileDescriptor copy(
         static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), descriptor, 0)));
-    const auto answer = copy.is_open() ? is_breakpoint(copy.get(), other_types) : std::nullopt;
+    const auto answer = copy.is_open() ? is_breakpoint(copy.get()) : std::nullopt;
     if (!answer) {
       ++count.unknown;
     } else if (*answer) {
@@ -98,21 +92,19 @@ std::vector<SlotHolder> find_tracers(std::optional<ProcessId> target) {
       ++holder.count;
     }
   }
-  std::vector<SlotHolder> found;
-  for (const auto& [pid, holder] : tracers) found.push_back(holder);
-  return found;
+  const auto holders = std::views::values(tracers);
+  return {holders.begin(), holders.end()};
 }
 
 }  // namespace
 
 std::vector<SlotHolder> find_slot_holders(std::optional<ProcessId> target) {
   std::vector<SlotHolder> holders = find_tracers(target);
-  const std::vector<std::uint32_t> other_types = other_event_types();
   for (const ProcessId pid : list_processes()) {
     if (pid.value == ::getpid()) continue;
     const std::vector<int> descriptors = perf_descriptors(pid);
     if (descriptors.empty()) continue;
-    const EventCount count = count_events(pid, descriptors, other_types);
+    const EventCount count = count_events(pid, descriptors);
     const std::string name = thread_name(pid, ThreadId{pid.value});
     if (count.breakpoints > 0) {
       holders.push_back(
@@ -129,19 +121,26 @@ std::string describe_holders(std::span<const SlotHolder> holders) {
   std::string text;
   for (const SlotHolder& holder : holders) {
     if (!text.empty()) text += "; ";
-    text += holder.name + " (pid " + std::to_string(holder.pid.value) + ") ";
-    const std::string count = std::to_string(holder.count);
-    const std::string plural = holder.count == 1 ? "" : "s";
+    text.append(holder.name).append(" (pid ").append(std::to_string(holder.pid.value)).append(") ");
+    const char* const plural = holder.count == 1 ? "" : "s";
     switch (holder.kind) {
       case SlotHolder::Kind::tracer:
-        text += "traces " +
-                (holder.traced ? "pid " + std::to_string(holder.traced->value) : "a process");
+        text += "traces ";
+        text += holder.traced ? "pid " + std::to_string(holder.traced->value) : "a process";
         break;
       case SlotHolder::Kind::breakpoint_events:
-        text += "has " + count + " breakpoint event" + plural + " open";
+        text.append("has ")
+            .append(std::to_string(holder.count))
+            .append(" breakpoint event")
+            .append(plural)
+            .append(" open");
         break;
       case SlotHolder::Kind::unknown_events:
-        text += "has " + count + " perf event" + plural + " open, perhaps breakpoints";
+        text.append("has ")
+            .append(std::to_string(holder.count))
+            .append(" perf event")
+            .append(plural);
+        text += " open, perhaps breakpoints";
         break;
     }
   }

@@ -12,16 +12,16 @@ namespace {
 
 constexpr double kNanosecondsPerSecond = 1e9;
 
-const std::map<std::string, Access> kAccessNames{
+const std::map<std::string, Access> access_names{
     {"r", Access::read}, {"w", Access::write}, {"rw", Access::read_write}, {"x", Access::execute}};
-const std::map<std::string, linux_port::StackMode> kStackNames{
+const std::map<std::string, linux_port::StackMode> stack_names{
     {"fp", linux_port::StackMode::frame_pointer},
     {"dwarf", linux_port::StackMode::dwarf},
     {"none", linux_port::StackMode::none}};
-const std::map<std::string, bool> kValuesNames{{"auto", true}, {"off", false}};
-const std::map<std::string, OutputFormat> kFormatNames{{"text", OutputFormat::text},
+const std::map<std::string, bool> values_names{{"auto", true}, {"off", false}};
+const std::map<std::string, OutputFormat> format_names{{"text", OutputFormat::text},
                                                        {"json", OutputFormat::json}};
-const std::map<std::string, CollectorChoice> kCollectorNames{{"auto", CollectorChoice::automatic},
+const std::map<std::string, CollectorChoice> collector_names{{"auto", CollectorChoice::automatic},
                                                              {"perf", CollectorChoice::perf},
                                                              {"ptrace", CollectorChoice::ptrace}};
 
@@ -66,7 +66,7 @@ CLI::App* WatchArguments::declare(CLI::App& app) {
       ->type_name("PID")
       ->check(CLI::PositiveNumber);
   watch.add_flag("--children", options_.follow_children, "also processes that the target forks");
-  add_choice(watch, "-t,--access", options_.access, kAccessNames, "kind of access (default w)");
+  add_choice(watch, "-t,--access", options_.access, access_names, "kind of access (default w)");
   watch.add_option("-l,--length", length_, "bytes (default: the size of WHAT's type)")
       ->type_name("BYTES")
       ->check(CLI::PositiveNumber);
@@ -75,8 +75,8 @@ CLI::App* WatchArguments::declare(CLI::App& app) {
                   "changed | new==0 | old!=new | new>100 | tid==42 | cpu==1; all must hold")
       ->type_name("COND")
       ->allow_extra_args(false);
-  add_choice(watch, "--stack", options_.stack, kStackNames, "how callers are found (default fp)");
-  add_choice(watch, "--values", options_.values, kValuesNames, "old and new value (default auto)");
+  add_choice(watch, "--stack", options_.stack, stack_names, "how callers are found (default fp)");
+  add_choice(watch, "--values", options_.values, values_names, "old and new value (default auto)");
   watch.add_option("-n,--max-hits", max_hits_, "end after N hits")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
@@ -85,10 +85,10 @@ CLI::App* WatchArguments::declare(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   watch.add_flag("--summary", options_.summary,
                  "no line per hit; a table of who touched it, by stack");
-  add_choice(watch, "-f,--format", options_.format, kFormatNames,
+  add_choice(watch, "-f,--format", options_.format, format_names,
              "default: text on a terminal, else json");
   watch.add_option("-o,--output", options_.output, "write hits to FILE")->type_name("FILE");
-  add_choice(watch, "--collector", options_.collector, kCollectorNames,
+  add_choice(watch, "--collector", options_.collector, collector_names,
              "how hits are caught (default auto)");
   return command_;
 }

@@ -31,12 +31,14 @@ CollectorFinding examine_collector(std::string name, std::string obstacle,
 
 std::string join_accesses(const std::vector<Access>& accesses) {
   std::vector<std::string_view> words;
+  words.reserve(accesses.size());
   for (const Access access : accesses) words.push_back(name_of(access));
   return fmt::format("{}", fmt::join(words, " "));
 }
 
 std::string join_lengths(const std::vector<ByteCount>& lengths) {
   std::vector<std::uint64_t> numbers;
+  numbers.reserve(lengths.size());
   for (const ByteCount length : lengths) numbers.push_back(length.value);
   return fmt::format("{}", fmt::join(numbers, " "));
 }

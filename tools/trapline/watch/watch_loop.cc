@@ -4,10 +4,10 @@
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <utility>
 #include <vector>
 
@@ -43,9 +43,11 @@ Result<StopSignals> StopSignals::block() {
   sigset_t set;
   ::sigemptyset(&set);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, number);
-  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0 || ::signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+  if (::pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) {
     return fail(ErrorCode::os_failure, "signals cannot be blocked", errno);
   }
+  // A closed pipe and a file at its size limit are errors of write(), to be reported.
+  for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);
   linux_port::FileDescriptor descriptor(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!descriptor.is_open())
     return fail(ErrorCode::os_failure, "signals cannot be waited for (signalfd)", errno);

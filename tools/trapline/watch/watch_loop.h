@@ -17,8 +17,8 @@
 
 namespace trapline::command {
 
-// Takes SIGINT, SIGTERM and SIGHUP as data instead of interruptions, and ignores SIGPIPE, while it
-// lives.
+// Takes SIGINT, SIGTERM and SIGHUP as data instead of interruptions, and ignores SIGPIPE and
+// SIGXFSZ.
 class StopSignals {
  public:
   [[nodiscard]] static Result<StopSignals> block();

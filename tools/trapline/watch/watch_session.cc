@@ -56,6 +56,7 @@ report::WatchStart WatchSession::describe_start() const {
   start.collector = installed_.collector->name();
   start.cpus = installed_.report.cpus;
   start.slots = object_.plan.slots().size();
+  start.began = monotonic_now();
   start.notes = object_.notes;
   start.notes.insert(start.notes.end(), installed_.notes.begin(), installed_.notes.end());
   return start;
@@ -79,7 +80,8 @@ Result<void> WatchSession::run(const StopSignals& signals) {
   output_.hurry();
   installed_.collector->stop(pipeline_);
   if (!reason) return std::unexpected(std::move(reason.error()));
-  end_reason_ = std::move(*reason);
+  // The last hits may have come out only now, and among them the one that was waited for.
+  end_reason_ = pipeline_.finished().value_or(*reason);
   report::WatchEnd end = pipeline_.totals();
   end.duration = Nanoseconds{monotonic_now().value - began.value};
   end.reason = end_reason_;

@@ -64,6 +64,7 @@ Result<WatchedObject> find_function(const WatchOptions& options, symbols::Proces
   object.type.name = "function";
   object.module = function->module;
   object.module_start = function->module_start;
+  object.notes = function->notes;
   if (function->inlined_copies > 0) {
     object.notes.push_back(fmt::format("{} is also inlined in {} places; those calls are not seen",
                                        options.what, function->inlined_copies));

@@ -1,0 +1,123 @@
+// `trapline doctor` on the real machine: what it says is compared with what the test set up.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+
+#include "tests/linux/watch_fixture.h"
+
+namespace trapline::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr uid_t kNobody = 65534;
+
+nlohmann::json examine() {
+  const auto exit = run({TRAPLINE_COMMAND, "doctor", "-f", "json"});
+  EXPECT_EQ(exit.status, 0) << exit.err;
+  return nlohmann::json::parse(exit.out, nullptr, false);
+}
+
+// The entry of `list` whose `key` is `value`; null if there is none.
+nlohmann::json entry_with(const nlohmann::json& list, const std::string& key,
+                          const nlohmann::json& value) {
+  const auto found = std::ranges::find_if(
+      list, [&](const auto& entry) { return entry.value(key, nlohmann::json()) == value; });
+  return found == list.end() ? nlohmann::json() : *found;
+}
+
+int open_event(std::uint32_t type, std::uint64_t config) {
+  static int variable;
+  perf_event_attr attributes{};
+  attributes.size = sizeof attributes;
+  attributes.type = type;
+  attributes.config = config;
+  attributes.disabled = 1;
+  attributes.exclude_kernel = 1;
+  if (type == PERF_TYPE_BREAKPOINT) {
+    attributes.bp_type = HW_BREAKPOINT_W;
+    attributes.bp_addr = reinterpret_cast<std::uintptr_t>(&variable);
+    attributes.bp_len = HW_BREAKPOINT_LEN_4;
+  }
+  return static_cast<int>(
+      ::syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
+}
+
+TEST(Doctor, BothCollectorsFireHere) {
+  const auto findings = examine();
+  EXPECT_EQ(findings["can_watch"], true);
+  for (const char* name : {"perf", "ptrace"}) {
+    EXPECT_EQ(entry_with(findings["collectors"], "name", name)["fires"], true)
+        << findings["collectors"].dump();
+  }
+}
+
+TEST(Doctor, ProbedCapabilitiesAreTheArchitectures) {
+  const auto findings = examine();
+  EXPECT_EQ(findings["machine"]["architecture"], "x86-64");
+  EXPECT_EQ(findings["probed"]["free_data_slots"], 4);
+  EXPECT_EQ(findings["probed"]["slots_are_shared"], true);
+  EXPECT_EQ(findings["probed"]["accesses"], nlohmann::json::parse(R"(["w","rw","x"])"));
+  EXPECT_EQ(findings["probed"]["lengths"], nlohmann::json::parse("[1,2,4,8]"));
+  EXPECT_EQ(findings["probed"]["unaligned"], false);
+}
+
+TEST(Doctor, BreakpointEventsAreToldFromOthers) {
+  const int first = open_event(PERF_TYPE_BREAKPOINT, 0);
+  const int second = open_event(PERF_TYPE_BREAKPOINT, 0);
+  const int clock = open_event(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK);
+  ASSERT_TRUE(first >= 0 && second >= 0 && clock >= 0);
+  const auto holder = entry_with(examine()["holders"], "pid", ::getpid());
+  EXPECT_EQ(holder["kind"], "breakpoint_events");
+  EXPECT_EQ(holder["count"], 2);
+  // Asking has changed nothing: the clock still counts as what it is, the breakpoints still are
+  // open.
+  EXPECT_EQ(entry_with(examine()["holders"], "pid", ::getpid())["count"], 2);
+  for (const int fd : {first, second, clock}) ::close(fd);
+  EXPECT_TRUE(entry_with(examine()["holders"], "pid", ::getpid()).is_null());
+}
+
+TEST(Doctor, TracerIsNamed) {
+  Puppet puppet;
+  Watch watch(watch_arguments("counter", puppet, {"--collector", "ptrace"}));
+  const auto holder = entry_with(examine()["holders"], "pid", watch.process().pid());
+  EXPECT_EQ(holder["kind"], "tracer");
+  EXPECT_EQ(holder["name"], "trapline");
+  EXPECT_EQ(watch.interrupt().status, 0);
+}
+
+TEST(Doctor, OrdinaryUserIsToldWhatIsInTheWay) {
+  ChildOptions as_nobody;
+  as_nobody.user = kNobody;
+  const auto exit = run({TRAPLINE_COMMAND, "doctor"}, as_nobody);
+  EXPECT_EQ(exit.status, 0) << exit.out << exit.err;
+  EXPECT_THAT(exit.out, HasSubstr("ptrace"));
+  EXPECT_THAT(exit.out, HasSubstr("lengths"));
+}
+
+TEST(Doctor, TextFitsAScreen) {
+  const auto exit = run({TRAPLINE_COMMAND, "doctor"});
+  EXPECT_EQ(exit.status, 0);
+  EXPECT_LE(std::ranges::count(exit.out, '\n'), 24);
+  EXPECT_THAT(exit.out, HasSubstr("ok: a watch was set here and it fired"));
+}
+
+TEST(Demo, CatchesTheGuiltyLine) {
+  const auto exit = run({TRAPLINE_COMMAND, "demo"});
+  EXPECT_EQ(exit.status, 0) << exit.err;
+  EXPECT_THAT(exit.out, HasSubstr("<- wrong"));
+  // One hit of set_owner() on the line that terminates the name, and its bytes: 0x400 is the
+  // balance without its low byte.
+  EXPECT_THAT(exit.out, ::testing::ContainsRegex("-> 1024  set_owner.* at ledger.cc:16"));
+  EXPECT_THAT(exit.err, HasSubstr("0 lost"));
+}
+
+}  // namespace
+}  // namespace trapline::testing
