@@ -3,10 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <linux/hw_breakpoint.h>
-#include <linux/perf_event.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -157,20 +154,8 @@ TEST(WatchErrors, ClosedPipeEndsTheWatchQuietly) {
 
 TEST(WatchErrors, SlotsTakenNamesTheHolder) {
   Puppet puppet;
-  static int occupied[4];
-  std::vector<int> descriptors;
-  for (int& variable : occupied) {
-    perf_event_attr attributes{};
-    attributes.size = sizeof attributes;
-    attributes.type = PERF_TYPE_BREAKPOINT;
-    attributes.bp_type = HW_BREAKPOINT_W;
-    attributes.bp_addr = reinterpret_cast<std::uintptr_t>(&variable);
-    attributes.bp_len = HW_BREAKPOINT_LEN_4;
-    const long fd =
-        ::syscall(SYS_perf_event_open, &attributes, puppet.pid(), -1, -1, PERF_FLAG_FD_CLOEXEC);
-    ASSERT_GE(fd, 0);
-    descriptors.push_back(static_cast<int>(fd));
-  }
+  const std::vector<int> descriptors = take_slots(puppet.pid());
+  ASSERT_EQ(descriptors.size(), 4U);
   expect_refusal(trapline(watch_arguments("counter", puppet)), 1,
                  "pid " + std::to_string(::getpid()));
   for (const int fd : descriptors) ::close(fd);

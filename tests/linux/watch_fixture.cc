@@ -115,10 +115,16 @@ Watch::Result Watch::interrupt() {
   return finish();
 }
 
-bool all_slots_are_free(pid_t pid) {
-  static int probe[4];
+namespace {
+
+constexpr std::size_t kSlots = 4;
+
+}  // namespace
+
+std::vector<int> take_slots(pid_t pid) {
+  static int variable;
   std::vector<int> descriptors;
-  for (int& variable : probe) {
+  while (descriptors.size() < kSlots) {
     perf_event_attr attributes{};
     attributes.size = sizeof attributes;
     attributes.type = PERF_TYPE_BREAKPOINT;
@@ -128,10 +134,16 @@ bool all_slots_are_free(pid_t pid) {
     attributes.disabled = 1;
     attributes.exclude_kernel = 1;
     const long fd = ::syscall(SYS_perf_event_open, &attributes, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-    if (fd >= 0) descriptors.push_back(static_cast<int>(fd));
+    if (fd < 0) break;
+    descriptors.push_back(static_cast<int>(fd));
   }
+  return descriptors;
+}
+
+bool all_slots_are_free(pid_t pid) {
+  const std::vector<int> descriptors = take_slots(pid);
   for (const int fd : descriptors) ::close(fd);
-  return descriptors.size() == std::size(probe);
+  return descriptors.size() == kSlots;
 }
 
 }  // namespace trapline::testing

@@ -71,6 +71,10 @@ class Watch {
                                                        const Puppet& puppet,
                                                        const std::vector<std::string>& more = {});
 
+// Takes debug registers of `pid` through perf until there are no more, or four: the descriptors.
+// The caller closes them.
+[[nodiscard]] std::vector<int> take_slots(pid_t pid);
+
 // True if all four debug registers of `pid` can be had: nothing is left installed.
 [[nodiscard]] bool all_slots_are_free(pid_t pid);
 

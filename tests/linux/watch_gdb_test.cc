@@ -65,7 +65,8 @@ std::vector<nlohmann::json> gdb_records(const ProgramCase& program) {
 }
 
 std::vector<nlohmann::json> trapline_records(const ProgramCase& program, const char* collector) {
-  const std::string path = ::testing::TempDir() + "/gdb_comparison." + std::to_string(::getpid()) + ".json";
+  const std::string path =
+      ::testing::TempDir() + "/gdb_comparison." + std::to_string(::getpid()) + ".json";
   std::vector<std::string> line{
       "setarch", "-R", TRAPLINE_COMMAND, "watch",       program.watch, "--when", "changed", "-o",
       path,      "-f", "json",           "--collector", collector,     "--"};
