@@ -60,9 +60,9 @@ std::string scoped_name(Dwarf_Die& function, const char* name) {
     if (!is_naming_scope(tag)) continue;
     const char* const scope_name = dwarf_diename(&scope);
     if (scope_name != nullptr) {
-      full = std::string(scope_name) + "::" + full;
+      full.insert(0, "::").insert(0, scope_name);
     } else if (tag == DW_TAG_namespace) {
-      full = "(anonymous namespace)::" + full;
+      full.insert(0, "(anonymous namespace)::");
     }
   }
   return full;

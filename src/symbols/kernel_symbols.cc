@@ -41,8 +41,8 @@ std::string read_whole(const char* path) {
 
 std::optional<KallsymsLine> parse_kallsyms_line(std::string_view line) {
   KallsymsLine parsed;
-  const char* const end = line.data() + line.size();
-  const auto [after, error] = std::from_chars(line.data(), end, parsed.address, kHexadecimal);
+  const auto [after, error] =
+      std::from_chars(line.data(), line.data() + line.size(), parsed.address, kHexadecimal);
   if (error != std::errc{}) return std::nullopt;
   line.remove_prefix(static_cast<std::size_t>(after - line.data()));
   constexpr std::size_t kTypeAndSpaces = 3;
