@@ -41,7 +41,8 @@ function(trapline_view_link SOURCE LINK)
   file(CREATE_LINK ${SOURCE} ${LINK} SYMBOLIC)
 endfunction()
 
-# trapline_unit_test(NAME SOURCES ... DEPS ... [TIMEOUT SECONDS] [LABELS ...]): a GoogleTest program beside the code it tests.
+# trapline_unit_test(NAME SOURCES ... DEPS ... [TIMEOUT SECONDS] [LABELS ...]): a GoogleTest program beside the code it tests. Label
+# `serial`: it measures load, so no other test runs beside it.
 function(trapline_unit_test NAME)
   if(NOT TRAPLINE_TESTS)
     return()
@@ -52,5 +53,10 @@ function(trapline_unit_test NAME)
   endif()
   add_executable(${NAME} ${ARG_SOURCES})
   target_link_libraries(${NAME} PRIVATE trapline_build_flags ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
-  gtest_discover_tests(${NAME} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  set(alone FALSE)
+  if(serial IN_LIST ARG_LABELS)
+    set(alone TRUE)
+  endif()
+  gtest_discover_tests(${NAME} DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" RUN_SERIAL ${alone})
 endfunction()

@@ -36,7 +36,6 @@ void decode_each_way(std::span<const std::byte> record, const SampleLayout& layo
   static_cast<void>(decode_task(record));
   static_cast<void>(decode_comm(record));
   static_cast<void>(decode_map(record));
-  static_cast<void>(decode_lost(record));
   static_cast<void>(origin_of(record, layout));
   static_cast<void>(time_of(record, layout));
 }

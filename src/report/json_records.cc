@@ -47,14 +47,14 @@ Json lost_record(std::uint64_t count) {
 }
 
 Json end_record(const WatchEnd& end) {
-  return {{"type", "end"},
-          {"hits", end.hits},
-          {"lost", end.lost},
-          {"filtered", end.filtered},
-          {"undecided", end.undecided},
-          {"gap_ns", end.gap.value},
-          {"duration_ns", end.duration.value},
-          {"reason", end.reason}};
+  Json record = {{"type", "end"}, {"hits", end.hits}, {"lost", end.lost}};
+  if (end.lost_is_lower_bound) record["lost_is_lower_bound"] = true;
+  record["filtered"] = end.filtered;
+  record["undecided"] = end.undecided;
+  record["gap_ns"] = end.gap.value;
+  record["duration_ns"] = end.duration.value;
+  record["reason"] = end.reason;
+  return record;
 }
 
 Json frame_records(std::span<const symbols::Frame> frames) {

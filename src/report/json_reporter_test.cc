@@ -235,6 +235,16 @@ TEST_F(JsonReporterTest, OnlyTheValueThatIsApproximateIsNamed) {
   EXPECT_EQ(last()["approximate"], Json::parse(R"(["new"])"));
 }
 
+TEST_F(JsonReporterTest, EndTellsWhetherMoreMayBeLost) {
+  begin();
+  WatchEnd end = sample_end();
+  ASSERT_TRUE(reporter_.end(end));
+  EXPECT_FALSE(last().contains("lost_is_lower_bound"));
+  end.lost_is_lower_bound = true;
+  ASSERT_TRUE(reporter_.end(end));
+  EXPECT_EQ(last()["lost_is_lower_bound"], true);
+}
+
 TEST_F(JsonReporterTest, ManyStacksKeepTheirOwnText) {
   // More than are remembered; each comes twice, the second time after all others.
   constexpr std::uint64_t kStacks = 9'000;

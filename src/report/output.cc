@@ -36,6 +36,15 @@ Failure write_failure(const std::string& name, int error) {
           fmt::format("cannot write to {}: {}", name, reason_of(error))};
 }
 
+Failure open_failure(const std::string& path, int error) {
+  struct stat status{};
+  if (error == ENXIO && ::stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode)) {
+    return {Error{ErrorCode::output_failed, error},
+            fmt::format("nobody reads {}: start the reader first", path)};
+  }
+  return write_failure(path, error);
+}
+
 }  // namespace
 
 Output::Output(int descriptor, bool owned, std::string name)
@@ -56,10 +65,16 @@ Output::~Output() {
 }
 
 Result<Output> Output::create(const std::string& path) {
+  // Without O_NONBLOCK, a FIFO that nobody reads would hold the process in here.
   const int descriptor =
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kNewFileMode);
-  if (descriptor < 0) return std::unexpected(write_failure(path, errno));
-  return Output(descriptor, true, path);
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, kNewFileMode);
+  if (descriptor < 0) return std::unexpected(open_failure(path, errno));
+  Output output(descriptor, true, path);
+  // Further on, the kernel waits for a slow reader or terminal.
+  const int flags = ::fcntl(descriptor, F_GETFL);
+  if (flags < 0 || ::fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK) != 0)
+    return std::unexpected(write_failure(path, errno));
+  return output;
 }
 
 Output Output::borrow(int descriptor, std::string name) {

@@ -16,7 +16,8 @@ namespace trapline::report {
 
 class Output {
  public:
-  // Makes (or empties) a file. Errors: output_failed with a sentence that names it.
+  // Makes (or empties) a file. Never waits for the reader of a FIFO. Errors: output_failed with a
+  // sentence that names it; os_errno ENXIO for a FIFO that nobody reads.
   [[nodiscard]] static Result<Output> create(const std::string& path);
   // Somebody else's descriptor, blocking or not; `name` is for messages.
   [[nodiscard]] static Output borrow(int descriptor, std::string name);

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -109,6 +111,52 @@ TEST_F(OutputTest, FileThatCannotBeMadeIsNamedWithTheReason) {
   EXPECT_EQ(output.error().error, (Error{ErrorCode::output_failed, ENOENT}));
   EXPECT_EQ(output.error().message,
             "cannot write to /nowhere/hits.json: no such file or directory");
+}
+
+TEST_F(OutputTest, FifoThatNobodyReadsIsAFailureAndNotAWait) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  ::alarm(10);  // ends the test where create() would wait forever
+  const auto output = Output::create(path_);
+  ::alarm(0);
+  ASSERT_FALSE(output);
+  EXPECT_EQ(output.error().error, (Error{ErrorCode::output_failed, ENXIO}));
+  EXPECT_EQ(output.error().message, "nobody reads " + path_ + ": start the reader first");
+}
+
+TEST_F(OutputTest, FifoWithAReaderGetsAllAndItsDescriptorBlocks) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  Pipe pipe;
+  pipe.close_reader();
+  pipe.ends[0] = ::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(pipe.ends[0], 0);
+  auto output = Output::create(path_);
+  ASSERT_TRUE(output);
+  int seen = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code error;
+    if (std::filesystem::read_symlink(entry, error) != path_) continue;
+    const int flags = ::fcntl(std::stoi(entry.path().filename()), F_GETFL);
+    if ((flags & O_ACCMODE) != O_WRONLY) continue;
+    ++seen;
+    EXPECT_EQ(flags & O_NONBLOCK, 0);
+  }
+  EXPECT_EQ(seen, 1);
+  append(*output, "text");
+  ASSERT_TRUE(output->flush());
+  EXPECT_EQ(pipe.read(4), "text");
+}
+
+TEST_F(OutputTest, SocketIsNotTakenForAFifo) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(path_.size(), sizeof address.sun_path);
+  path_.copy(address.sun_path, path_.size());
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  const auto output = Output::create(path_);
+  ::close(socket);
+  ASSERT_FALSE(output);
+  EXPECT_EQ(output.error().message, "cannot write to " + path_ + ": no such device or address");
 }
 
 TEST_F(OutputTest, SettleWaitsUntilEnoughHasGathered) {

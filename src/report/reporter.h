@@ -72,8 +72,9 @@ struct AccessPlace {
 struct WatchEnd {
   std::uint64_t hits = 0;  // delivered, after --when
   std::uint64_t lost = 0;
-  std::uint64_t filtered = 0;   // caught, and rejected by --when
-  std::uint64_t undecided = 0;  // caught, and reported although --when could not be evaluated
+  bool lost_is_lower_bound = false;  // hits could not all be counted: more may be lost
+  std::uint64_t filtered = 0;        // caught, and rejected by --when
+  std::uint64_t undecided = 0;       // caught, and reported although --when could not be evaluated
   Nanoseconds gap;
   Nanoseconds duration;
   std::string reason;  // "interrupted", "the target exited with status 0", "100 hits", ...

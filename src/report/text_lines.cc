@@ -70,7 +70,7 @@ void append_lost(fmt::memory_buffer& buffer, std::uint64_t count) {
 void append_end(fmt::memory_buffer& buffer, const WatchEnd& end) {
   const fmt::appender out(buffer);
   append_count(buffer, end.hits, "hit");
-  fmt::format_to(out, ", {} lost", end.lost);
+  fmt::format_to(out, ", {}{} lost", end.lost_is_lower_bound ? "at least " : "", end.lost);
   if (end.filtered > 0) fmt::format_to(out, ", {} rejected by --when", end.filtered);
   if (end.undecided > 0)
     fmt::format_to(out, ", {} shown because --when could not be decided", end.undecided);

@@ -228,6 +228,14 @@ TEST_F(TextReporterTest, EndTellsWhatWasNotSeenAndNotJudged) {
                 "decided, unwatched for 0.812 s in 1.000 s: interrupted\n"));
 }
 
+TEST_F(TextReporterTest, EndTellsThatMoreMayBeLost) {
+  begin();
+  WatchEnd end = sample_end();
+  end.lost_is_lower_bound = true;
+  ASSERT_TRUE(reporter_->end(end));
+  EXPECT_THAT(remarks(), HasSubstr("\n100 hits, at least 0 lost in 1.000 s: interrupted\n"));
+}
+
 TEST_F(TextReporterTest, FullDiskIsReturned) {
   auto full = Output::create("/dev/full");
   ASSERT_TRUE(full);

@@ -1,15 +1,21 @@
 #include "tests/linux/child_process.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 namespace trapline::testing {
 namespace {
@@ -43,6 +49,30 @@ void read_some(int& fd, std::string& buffer) {
   }
 }
 
+// A classic BPF program over seccomp_data (seccomp(2)); safe between fork and exec.
+bool forbid_perf_event_open() {
+  std::array<sock_filter, 4> program{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_perf_event_open, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  const sock_fprog filter{program.size(), program.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+// What the options ask of the process itself, in the child. The filter comes last: after
+// no_new_privs it needs no privilege, and the calls before it do.
+bool apply(const ChildOptions& options) {
+  if (options.file_size_limit) {
+    const rlimit limit{*options.file_size_limit, *options.file_size_limit};
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return false;
+  }
+  if (options.user && (::setgid(*options.user) != 0 || ::setuid(*options.user) != 0)) return false;
+  return !options.forbid_perf || forbid_perf_event_open();
+}
+
 }  // namespace
 
 ChildProcess::ChildProcess(const std::vector<std::string>& arguments, const Options& options) {
@@ -63,8 +93,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments, const Opti
              STDOUT_FILENO);
     }
     ::dup2(err.write_end, STDERR_FILENO);
-    if (options.user && (::setgid(*options.user) != 0 || ::setuid(*options.user) != 0))
-      ::_exit(126);
+    if (!apply(options)) ::_exit(126);
     ::execvp(argv[0], argv.data());
     ::_exit(127);
   }
@@ -95,6 +124,10 @@ void ChildProcess::close_stdin() {
   close_if_open(in_);
 }
 
+void ChildProcess::close_stdout() {
+  close_if_open(out_);
+}
+
 void ChildProcess::signal(int number) const {
   ::kill(pid_, number);
 }
@@ -103,6 +136,22 @@ bool ChildProcess::is_running() const {
   siginfo_t info{};
   return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
          info.si_pid == 0;
+}
+
+bool ChildProcess::ends_unread_within(std::chrono::milliseconds limit) const {
+  const auto deadline = Clock::now() + limit;
+  while (is_running()) {
+    if (Clock::now() > deadline) return false;
+    ::usleep(1000);
+  }
+  return true;
+}
+
+std::chrono::nanoseconds ChildProcess::cpu_time() const {
+  clockid_t clock{};
+  timespec used{};
+  if (::clock_getcpuclockid(pid_, &clock) != 0 || ::clock_gettime(clock, &used) != 0) std::abort();
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
 bool ChildProcess::pump(Clock::time_point deadline) {

@@ -2,6 +2,7 @@
 // behind.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -17,6 +18,8 @@ struct ChildOptions {
   bool close_stdout = false;  // give the child a stdout whose reader is gone
   std::string stdout_path;    // redirect stdout to this file instead of a pipe
   std::optional<uid_t> user;  // run as this user
+  bool forbid_perf = false;   // perf_event_open fails with EACCES, as under a container's seccomp
+  std::optional<rlim_t> file_size_limit;  // bytes a file may grow to: a disk that fills up
 };
 
 class ChildProcess {
@@ -31,12 +34,18 @@ class ChildProcess {
   [[nodiscard]] pid_t pid() const { return pid_; }
   void write_line(const std::string& line);
   void close_stdin();
+  // Its reader goes away: what it writes from now on meets a broken pipe.
+  void close_stdout();
   // One line without its newline; nullopt at end of file or after kPatience.
   [[nodiscard]] std::optional<std::string> read_line();
   // Waits until standard error holds `text`; false at end of file or after kPatience.
   [[nodiscard]] bool wait_for_stderr(const std::string& text);
   void signal(int number) const;
   [[nodiscard]] bool is_running() const;
+  // Waits for its end without reading what it writes; false after `limit`.
+  [[nodiscard]] bool ends_unread_within(std::chrono::milliseconds limit) const;
+  // Of all its threads so far.
+  [[nodiscard]] std::chrono::nanoseconds cpu_time() const;
 
   struct Exit {
     bool timed_out = false;

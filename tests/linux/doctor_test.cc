@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <string>
 
 #include "tests/linux/watch_fixture.h"
@@ -15,12 +16,13 @@
 namespace trapline::testing {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 constexpr uid_t kNobody = 65534;
 
-nlohmann::json examine() {
-  const auto exit = run({TRAPLINE_COMMAND, "doctor", "-f", "json"});
+nlohmann::json examine(const ChildOptions& options = {}) {
+  const auto exit = run({TRAPLINE_COMMAND, "doctor", "-f", "json"}, options);
   EXPECT_EQ(exit.status, 0) << exit.err;
   return nlohmann::json::parse(exit.out, nullptr, false);
 }
@@ -93,13 +95,40 @@ TEST(Doctor, TracerIsNamed) {
   EXPECT_EQ(watch.interrupt().status, 0);
 }
 
+// perf_event_paranoid decides what an ordinary user may do, and doctor must say the same.
 TEST(Doctor, OrdinaryUserIsToldWhatIsInTheWay) {
+  constexpr int kUserSpaceOnly = 2;
+  int paranoid = 0;
+  std::ifstream("/proc/sys/kernel/perf_event_paranoid") >> paranoid;
   ChildOptions as_nobody;
   as_nobody.user = kNobody;
-  const auto exit = run({TRAPLINE_COMMAND, "doctor"}, as_nobody);
-  EXPECT_EQ(exit.status, 0) << exit.out << exit.err;
-  EXPECT_THAT(exit.out, HasSubstr("ptrace"));
-  EXPECT_THAT(exit.out, HasSubstr("lengths"));
+  const auto findings = examine(as_nobody);
+  const auto& privileges = findings["privileges"];
+  EXPECT_EQ(privileges["uid"], kNobody);
+  for (const char* name : {"cap_perfmon", "cap_sys_ptrace", "cap_sys_admin"})
+    EXPECT_EQ(privileges[name], false) << name;
+  EXPECT_EQ(privileges["perf_event_paranoid"], paranoid);
+  const auto perf = entry_with(findings["collectors"], "name", "perf");
+  EXPECT_EQ(perf["fires"], paranoid <= kUserSpaceOnly) << perf.dump();
+  if (paranoid > kUserSpaceOnly) {
+    EXPECT_THAT(perf.value("reason", ""), HasSubstr("kernel.perf_event_paranoid is"));
+  } else {
+    EXPECT_FALSE(perf.contains("reason")) << perf.dump();
+  }
+}
+
+TEST(Doctor, ForbiddenPerfIsNamedAndPtraceStillFires) {
+  ChildOptions without_perf;
+  without_perf.forbid_perf = true;
+  const auto findings = examine(without_perf);
+  EXPECT_EQ(findings["can_watch"], true);
+  EXPECT_EQ(findings["privileges"]["seccomp_mode"], 2);
+  const auto perf = entry_with(findings["collectors"], "name", "perf");
+  EXPECT_EQ(perf["fires"], false);
+  EXPECT_THAT(perf.value("reason", ""), AnyOf(HasSubstr("seccomp"), HasSubstr("paranoid is")));
+  EXPECT_EQ(entry_with(findings["collectors"], "name", "ptrace")["fires"], true);
+  const auto text = run({TRAPLINE_COMMAND, "doctor"}, without_perf);
+  EXPECT_THAT(text.out, ::testing::ContainsRegex("\nperf +no: "));
 }
 
 TEST(Doctor, TextFitsAScreen) {

@@ -7,8 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <fstream>
+#include <algorithm>
+#include <filesystem>
+#include <optional>
 #include <string>
+#include <system_error>
 
 #include "tests/linux/watch_fixture.h"
 
@@ -16,6 +19,7 @@ namespace trapline::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -70,6 +74,20 @@ TEST(WatchErrors, AnotherUsersProcessNeedsAPrivilege) {
 TEST(WatchErrors, UnknownNameListsTheNearest) {
   Puppet puppet;
   expect_refusal(trapline(watch_arguments("countr", puppet)), 1, "counter");
+}
+
+TEST(WatchErrors, AmbiguousNameListsNamesThatAreNot) {
+  Puppet puppet;
+  const auto exit = trapline(watch_arguments("twice", puppet, {"--duration", "1"}));
+  expect_refusal(exit, 1, "puppet.c:twice");
+  EXPECT_THAT(exit.err, HasSubstr("rival.c:twice"));
+  for (const std::string file : {"puppet.c", "rival.c"}) {
+    Watch watch(watch_arguments(file + ":twice", puppet));
+    puppet.obey("fields 5");
+    const auto result = watch.interrupt();
+    ASSERT_EQ(result.hits.size(), 1U) << file;
+    EXPECT_THAT(result.hits[0].value("file", ""), EndsWith(file));
+  }
 }
 
 TEST(WatchErrors, UnknownMemberListsTheMembers) {
@@ -148,8 +166,10 @@ TEST(WatchErrors, ClosedPipeEndsTheWatchQuietly) {
   options.close_stdout = true;
   const auto exit = trapline(watch_arguments("counter", puppet), options);
   EXPECT_FALSE(exit.timed_out);
+  EXPECT_EQ(exit.status, 0);
   EXPECT_EQ(exit.err, "");
   EXPECT_TRUE(all_slots_are_free(puppet.pid()));
+  puppet.obey("bump 1");
 }
 
 TEST(WatchErrors, SlotsTakenNamesTheHolder) {
@@ -159,6 +179,21 @@ TEST(WatchErrors, SlotsTakenNamesTheHolder) {
   expect_refusal(trapline(watch_arguments("counter", puppet)), 1,
                  "pid " + std::to_string(::getpid()));
   for (const int fd : descriptors) ::close(fd);
+}
+
+TEST(WatchErrors, RegistersLeftByAnEarlierPtraceWatchDoNotStopTheAutomaticChoice) {
+  Puppet puppet;
+  // Four registers, which the kernel keeps for ptrace until the thread ends.
+  const auto first =
+      trapline(watch_arguments("cfg", puppet, {"--collector", "ptrace", "--duration", "0.05"}));
+  ASSERT_EQ(first.status, 0) << first.err;
+  Watch second(watch_arguments("counter", puppet));
+  puppet.obey("bump 1");
+  const auto result = second.interrupt();
+  EXPECT_EQ(result.hits.size(), 1U);
+  EXPECT_EQ(second.start()["collector"], "ptrace") << second.start().dump();
+  expect_refusal(trapline(watch_arguments("counter", puppet, {"--collector", "perf"})), 1,
+                 "too few free debug registers");
 }
 
 TEST(WatchErrors, TracedTargetRefusesTheSecondTracerByName) {
@@ -184,19 +219,127 @@ TEST(WatchErrors, UnmappedAddressIsRefused) {
   expect_refusal(trapline(watch_arguments("*0x10:8", puppet)), 1, "0x10");
 }
 
-TEST(WatchErrors, WithoutPerfPrivilegeAnOwnCommandIsWatchedByPtrace) {
-  std::ifstream setting("/proc/sys/kernel/perf_event_paranoid");
-  int paranoid = 0;
-  setting >> paranoid;
-  ChildProcess::Options as_nobody;
-  as_nobody.user = kNobody;
-  const auto exit = run({TRAPLINE_COMMAND, "watch", "-f", "json", "--collector", "ptrace",
-                         "_IO_2_1_stdout_.file._IO_write_ptr", "--", "/bin/echo", "hello"},
-                        as_nobody);
+// perf_event_open is forbidden, as in a container: the automatic choice falls back and says so, an
+// explicit choice is refused.
+ChildProcess::Options without_perf(std::optional<uid_t> user = {}) {
+  ChildProcess::Options options;
+  options.forbid_perf = true;
+  options.user = user;
+  return options;
+}
+
+constexpr const char* kOutputPointer = "_IO_2_1_stdout_.file._IO_write_ptr";
+
+auto names_what_forbids_perf() {
+  return ::testing::AnyOf(HasSubstr("kernel.perf_event_paranoid is"), HasSubstr("seccomp"));
+}
+
+// The start record in front of `out`, and that a hit follows it.
+void expect_ptrace_with_a_note(const std::string& out) {
+  const auto start = nlohmann::json::parse(out.substr(0, out.find('\n')), nullptr, false);
+  EXPECT_EQ(start.value("type", ""), "start") << out;
+  EXPECT_EQ(start.value("collector", ""), "ptrace");
+  const auto notes = start.value("notes", nlohmann::json::array());
+  // That system calls go unseen is the other one.
+  ASSERT_EQ(notes.size(), 2U) << start.dump();
+  EXPECT_THAT(notes[0].get<std::string>(),
+              AllOf(HasSubstr("collector perf was not used"), names_what_forbids_perf()));
+  EXPECT_THAT(out, HasSubstr("\n{\"type\":\"hit\""));
+}
+
+TEST(WatchErrors, WithoutPerfAnOrdinaryUsersCommandIsWatchedByPtrace) {
+  const auto exit =
+      trapline({"-f", "json", kOutputPointer, "--", "/bin/echo", "hello"}, without_perf(kNobody));
   EXPECT_EQ(exit.status, 0) << exit.err;
-  EXPECT_THAT(exit.out, HasSubstr("\"collector\":\"ptrace\""))
-      << "perf_event_paranoid is " << paranoid;
-  EXPECT_THAT(exit.out, HasSubstr("\"type\":\"hit\""));
+  EXPECT_THAT(exit.out, HasSubstr("hello\n"));
+  expect_ptrace_with_a_note(exit.out);
+}
+
+TEST(WatchErrors, WithoutPerfAProcessIsWatchedByPtrace) {
+  Puppet puppet;
+  auto arguments = watch_arguments("counter", puppet, {"-f", "json", "-n", "1"});
+  arguments.insert(arguments.begin(), {TRAPLINE_COMMAND, "watch"});
+  ChildProcess watch(arguments, without_perf());
+  const auto start = watch.read_line();
+  ASSERT_TRUE(start);
+  puppet.obey("bump 1");
+  const auto exit = watch.wait();
+  EXPECT_EQ(exit.status, 0) << exit.err;
+  expect_ptrace_with_a_note(*start + "\n" + exit.out);
+}
+
+TEST(WatchErrors, WithoutPerfTheTextReportSaysWhyItUsesPtrace) {
+  const auto exit =
+      trapline({"-f", "text", kOutputPointer, "--", "/bin/echo", "hello"}, without_perf());
+  EXPECT_EQ(exit.status, 0) << exit.err;
+  EXPECT_THAT(exit.err, AllOf(HasSubstr("collector perf was not used"), names_what_forbids_perf()));
+}
+
+TEST(WatchErrors, WithoutPerfAnExplicitPerfIsRefusedInOneLine) {
+  for (const std::optional<uid_t> user : {std::optional<uid_t>(), std::optional<uid_t>(kNobody)}) {
+    const auto exit = trapline({"--collector", "perf", kOutputPointer, "--", "/bin/echo", "hello"},
+                               without_perf(user));
+    expect_refusal(exit, 1, "perf_event");
+    EXPECT_THAT(exit.err, names_what_forbids_perf());
+    EXPECT_EQ(std::ranges::count(exit.err, '\n'), 1) << exit.err;
+  }
+}
+
+// What goes wrong with the output in the middle of hits, on every collector.
+class WatchOutput : public ::testing::TestWithParam<const char*> {
+ protected:
+  // Not Watch: that reads to the end.
+  [[nodiscard]] std::vector<std::string> command_line(const std::vector<std::string>& more) const {
+    auto line = watch_arguments("counter", puppet_, more);
+    line.insert(line.begin(), {TRAPLINE_COMMAND, "watch", "-f", "json", "--collector", GetParam()});
+    return line;
+  }
+  void expect_an_unharmed_target(const std::string& answer) {
+    EXPECT_EQ(puppet_.obey("bump 1"), answer);
+    EXPECT_TRUE(second_watch_has_every_slot(puppet_, GetParam()));
+  }
+
+  Puppet puppet_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Collectors, WatchOutput, ::testing::Values("perf", "ptrace"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(WatchOutput, DiskThatFillsUpEndsTheWatchAndFreesTheTarget) {
+  constexpr rlim_t kRoomForSomeHits = 64UL * 1024;
+  const std::string path = ::testing::TempDir() + "/full." + std::to_string(::getpid()) + ".json";
+  ChildProcess::Options options;
+  options.file_size_limit = kRoomForSomeHits;
+  ChildProcess watch(command_line({"-o", path}), options);
+  // The start record is in the file once the watch is installed.
+  std::error_code absent;
+  const auto is_empty = [&] {
+    const auto size = std::filesystem::file_size(path, absent);
+    return absent || size == 0;
+  };
+  while (watch.is_running() && is_empty()) ::usleep(2000);
+  EXPECT_EQ(puppet_.obey("bump 2000"), "ok 2000");
+  const auto exit = watch.wait();
+  expect_refusal(exit, 1, "cannot write to " + path);
+  EXPECT_EQ(std::filesystem::file_size(path), kRoomForSomeHits);
+  std::filesystem::remove(path);
+  expect_an_unharmed_target("ok 2001");
+}
+
+TEST_P(WatchOutput, ReaderThatLeavesAfterAHitEndsTheWatchQuietly) {
+  ChildProcess watch(command_line({}));
+  ASSERT_TRUE(watch.read_line());
+  puppet_.obey("bump 1");
+  const auto hit = watch.read_line();
+  ASSERT_TRUE(hit);
+  EXPECT_THAT(*hit, StartsWith("{\"type\":\"hit\""));
+  watch.close_stdout();
+  EXPECT_EQ(puppet_.obey("bump 1000"), "ok 1001");
+  const auto exit = watch.wait();
+  EXPECT_FALSE(exit.timed_out);
+  EXPECT_EQ(exit.status, 0);
+  EXPECT_EQ(exit.err, "");
+  expect_an_unharmed_target("ok 1002");
 }
 
 }  // namespace

@@ -146,4 +146,10 @@ bool all_slots_are_free(pid_t pid) {
   return descriptors.size() == kSlots;
 }
 
+bool second_watch_has_every_slot(const Puppet& puppet, const std::string& collector) {
+  Watch again(watch_arguments("cfg", puppet, {"--collector", collector}));
+  const bool has_all = again.start().value("slots", std::size_t{0}) == kSlots;
+  return again.interrupt().status == 0 && has_all;
+}
+
 }  // namespace trapline::testing

@@ -78,4 +78,8 @@ class Watch {
 // True if all four debug registers of `pid` can be had: nothing is left installed.
 [[nodiscard]] bool all_slots_are_free(pid_t pid);
 
+// The same, asked of a second watch that needs all four. After ptrace nobody else can ask: the
+// kernel keeps what ptrace used, disabled, for ptrace.
+[[nodiscard]] bool second_watch_has_every_slot(const Puppet& puppet, const std::string& collector);
+
 }  // namespace trapline::testing

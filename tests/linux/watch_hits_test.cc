@@ -2,9 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
+#include <chrono>
 #include <set>
 #include <string>
+#include <string_view>
+#include <thread>
 
 #include "tests/linux/watch_fixture.h"
 
@@ -21,13 +25,7 @@ class WatchHits : public ::testing::TestWithParam<const char*> {
     return watch_arguments(what, puppet_, more);
   }
 
-  // Every debug register can be had again. The kernel keeps what ptrace used, disabled, for ptrace:
-  // so that is who asks.
-  bool nothing_is_left() {
-    if (std::string_view(GetParam()) == "perf") return all_slots_are_free(puppet_.pid());
-    Watch again(arguments("cfg"));
-    return again.interrupt().status == 0;
-  }
+  bool nothing_is_left() { return second_watch_has_every_slot(puppet_, GetParam()); }
 
   Puppet puppet_;
 };
@@ -198,23 +196,67 @@ TEST_P(WatchHits, ForkedChildrenAreSeenOnlyWhenAskedFor) {
   EXPECT_NE(result.hits[0]["pid"], puppet_.pid());
 }
 
-TEST_P(WatchHits, EndRecordTellsHowTheTargetEnded) {
+TEST_P(WatchHits, EndRecordAndStatusTellHowTheCommandExited) {
+  Watch watch({"counter", "--collector", GetParam(), "--", PUPPET_PROGRAM});
+  watch.process().write_line("bump 1");
+  watch.process().write_line("exit 3");
+  const auto result = watch.finish();
+  EXPECT_EQ(result.status, 3);
+  EXPECT_EQ(result.hits.size(), 1U);
+  EXPECT_EQ(result.end["hits"], 1);
+  EXPECT_EQ(result.end["reason"], "the target exited with status 3");
+}
+
+TEST_P(WatchHits, EndRecordAndStatusTellWhatKilledTheCommand) {
+  Watch watch({"counter", "--collector", GetParam(), "--", PUPPET_PROGRAM});
+  watch.process().write_line("bump 2");
+  watch.process().write_line("crash");
+  const auto result = watch.finish();
+  EXPECT_EQ(result.status, 128 + SIGKILL);
+  EXPECT_EQ(result.hits.size(), 2U);
+  EXPECT_EQ(result.end["hits"], 2);
+  EXPECT_EQ(result.end["reason"], "the target was killed by signal 9");
+}
+
+// Only a parent or a tracer learns the status of a process.
+TEST_P(WatchHits, EndOfAProcessWatchedByPidIsANormalEnd) {
   Watch watch(arguments("counter"));
   puppet_.obey("bump 1");
   puppet_.send("exit 3");
   const auto result = watch.finish();
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.hits.size(), 1U);
-  EXPECT_THAT(result.end["reason"].get<std::string>(), HasSubstr("target"));
+  EXPECT_EQ(result.end["reason"], std::string_view(GetParam()) == "ptrace"
+                                      ? "the target exited with status 3"
+                                      : "the target ended");
 }
 
-TEST_P(WatchHits, KilledTargetEndsTheWatch) {
-  Watch watch(arguments("counter"));
-  puppet_.obey("bump 2");
-  puppet_.send("crash");
+TEST_P(WatchHits, WatchOfASleepingChildWhoseParentIsGoneSleepsToo) {
+  Watch watch(arguments("counter", {"--children"}));
+  puppet_.send("leave 1000 3");
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const auto before = watch.process().cpu_time();
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  const auto used =
+      std::chrono::duration_cast<std::chrono::milliseconds>(watch.process().cpu_time() - before);
+  EXPECT_LT(used.count(), 180) << "ms of CPU time in 600 ms in which nothing happened";
   const auto result = watch.finish();
-  EXPECT_EQ(result.hits.size(), 2U);
-  EXPECT_FALSE(result.end.is_null());
+  EXPECT_EQ(result.status, 0);
+  ASSERT_EQ(result.hits.size(), 3U);
+  EXPECT_NE(result.hits[0]["pid"], puppet_.pid());
+}
+
+TEST_P(WatchHits, ChildOfAParentThatExecutesAnotherProgramStaysWatched) {
+  Watch watch(arguments("counter", {"--children"}));
+  puppet_.send("depart 400 4 " PUPPET_PROGRAM);
+  const auto ready = puppet_.process().read_line();
+  ASSERT_TRUE(ready && ready->starts_with("ready")) << ready.value_or("(nothing)");
+  puppet_.obey("bump 5");
+  puppet_.obey("reap");
+  const auto result = watch.interrupt();
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.hits.size(), 4U);
+  for (const auto& hit : result.hits) EXPECT_NE(hit["pid"], puppet_.pid());
 }
 
 TEST_P(WatchHits, ExecEndsTheWatchAndTheNewProgramRuns) {

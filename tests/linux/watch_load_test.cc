@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 #include "tests/linux/watch_fixture.h"
@@ -74,6 +75,59 @@ TEST(WatchLoad, HitsAndLossesOfManyWritersAddUpExactly) {
   const long lost = outcome.end["lost"].get<long>();
   std::printf("16 threads, 160000 writes: %ld hits, %ld lost\n", outcome.hits, lost);
   EXPECT_EQ(outcome.hits + lost, 160'000);
+}
+
+// `trapline watch counter -f json` into a pipe that nobody reads yet; its start record has been
+// read.
+class UnreadWatch {
+ public:
+  explicit UnreadWatch(const Puppet& puppet)
+      : process_({TRAPLINE_COMMAND, "watch", "-f", "json", "--collector", "perf", "counter", "-p",
+                  std::to_string(puppet.pid())}) {
+    const auto start = process_.read_line();
+    EXPECT_TRUE(start && start->starts_with("{\"type\":\"start\"")) << start.value_or("(nothing)");
+  }
+  [[nodiscard]] ChildProcess& process() { return process_; }
+
+ private:
+  ChildProcess process_;
+};
+
+TEST(WatchLoad, SlowReaderLosesHitsThatAreCountedExactly) {
+  Puppet puppet;
+  UnreadWatch watch(puppet);
+  // Also: the puppet answers although its hits wait for a reader.
+  puppet.obey("bump " + std::to_string(kFlood));
+  watch.process().signal(SIGINT);
+  const auto exit = watch.process().wait();
+  EXPECT_EQ(exit.status, 0) << exit.err;
+  long hits = 0;
+  nlohmann::json end;
+  std::istringstream lines(exit.out);
+  for (std::string record; std::getline(lines, record);) {
+    if (record.starts_with("{\"type\":\"hit\"")) ++hits;
+    if (record.starts_with("{\"type\":\"end\"")) end = nlohmann::json::parse(record);
+  }
+  ASSERT_FALSE(end.is_null());
+  const long lost = end["lost"].get<long>();
+  std::printf("%ld writes with a stopped reader: %ld hits, %ld lost\n", kFlood, hits, lost);
+  EXPECT_GT(lost, 0);
+  EXPECT_GT(hits, 0);
+  EXPECT_EQ(end["hits"], hits);
+  EXPECT_EQ(hits + lost, kFlood);
+}
+
+TEST(WatchLoad, InterruptEndsTheWatchThoughItsReaderHasStopped) {
+  Puppet puppet;
+  UnreadWatch watch(puppet);
+  puppet.obey("bump " + std::to_string(kFlood));
+  watch.process().signal(SIGINT);
+  ASSERT_TRUE(watch.process().ends_unread_within(std::chrono::seconds(5)));
+  const auto exit = watch.process().wait();
+  EXPECT_EQ(exit.status, 1);
+  EXPECT_THAT(exit.err, ::testing::HasSubstr("its reader has stopped reading"));
+  EXPECT_TRUE(all_slots_are_free(puppet.pid()));
+  puppet.obey("bump 1");
 }
 
 TEST(WatchLoad, MemoryDoesNotGrowWithTheNumberOfHits) {

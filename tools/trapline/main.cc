@@ -1,6 +1,9 @@
 // The command line of trapline: one subcommand per job. CLI11 does the parsing; jobs live in
 // commands/.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <iostream>
@@ -18,6 +21,33 @@ namespace {
 
 using trapline::command::DoctorOptions;
 using trapline::command::WatchArguments;
+
+// A standard descriptor that is closed would be given to the next file that is opened, and hits
+// written into it. Standard output gets one that refuses to be written to, so that the failure is
+// reported; remarks just have nobody to read them.
+void reserve_standard_descriptors() {
+  constexpr int kModes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+  for (int descriptor = 0; descriptor <= STDERR_FILENO; ++descriptor) {
+    // The lowest free number is given out, so it is this one.
+    if (::fcntl(descriptor, F_GETFD) < 0) (void)::open("/dev/null", kModes[descriptor]);
+  }
+}
+
+// What CLI11 found wrong, as one line of ours. Help and the version are no errors.
+int report_parse_result(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    app.exit(error);
+    std::cout.flush();
+    if (std::cout.good()) return 0;
+    trapline::command::print_output_failure();
+    return trapline::command::kExitNothingWatched;
+  }
+  const auto chosen = app.get_subcommands();
+  const std::string command =
+      chosen.empty() ? app.get_name() : app.get_name() + " " + chosen.front()->get_name();
+  std::cerr << "trapline: " << error.what() << "; see: " << command << " --help\n";
+  return trapline::command::kExitUsage;
+}
 
 int run(int argc, char** argv) {
   CLI::App app(
@@ -41,7 +71,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : trapline::command::kExitUsage;
+    return report_parse_result(app, error);
   }
 
   if (watch_command->parsed()) {
@@ -63,6 +93,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  reserve_standard_descriptors();
   // Only a failed allocation or a library's bug throws here; it must not end in std::terminate with
   // the target stopped.
   try {

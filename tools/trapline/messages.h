@@ -10,5 +10,7 @@ inline constexpr int kExitUsage = 2;
 
 // "trapline: ..." on standard error.
 void print_failure(const Failure& failure);
+// That what was just written to standard output did not get there; errno tells why.
+void print_output_failure();
 
 }  // namespace trapline::command

@@ -1,8 +1,9 @@
 // How hits leave the kernel: the interface every collector keeps, and what passes through it.
 //
 // Life of a collector: construct -> install -> (wait on descriptors(), drain)* -> stop. All calls
-// from one thread, the one that constructed it (ptrace ties a tracee to its tracer thread). Nothing
-// here stops the target for longer than one system call.
+// from one thread, the one that constructed it (ptrace ties a tracee to its tracer thread). Whether
+// hits stop the target is the collector's: perf's do not; with ptrace the thread that hit waits
+// until on_sample has returned.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +34,8 @@ struct TargetScope {
 
 struct CollectorOptions {
   StackMode stack = StackMode::frame_pointer;
-  bool registers = true;  // capture user registers (values, culprit check, dwarf)
+  // Capture user registers: for the culprit check, values, dwarf stacks.
+  bool registers = true;
   ByteCount dwarf_stack_bytes{
       16 * 1024};  // copied per hit for StackMode::dwarf; kernel limit 64 KiB - 8
   ByteCount ring_bytes{
@@ -75,7 +77,7 @@ struct TargetEvent {
     thread_exited,   // pid, tid
     process_forked,  // pid: the child; tid: its first thread; parent
     executed,        // pid: the program was replaced: addresses mean nothing any more
-    process_exited,  // pid, exit_status as waitpid gives it where known
+    process_exited,  // pid, wait_status as waitpid gives it where known
     code_mapped,     // pid: new code appeared (dlopen): symbol information is stale
   };
   Kind kind{};
@@ -96,6 +98,11 @@ class SampleSink {
   virtual void on_event(const TargetEvent& event) = 0;
   // `count` hits happened and were not delivered.
   virtual void on_lost(std::uint64_t count) = 0;
+  // The variable may have been written before the samples that follow without a hit: hits were lost
+  // (how many, if any, on_lost tells later), or a child process began that may share the memory.
+  virtual void on_gap() {}
+  // Some of the hits could not be counted: what on_lost told is a lower bound.
+  virtual void on_lost_uncounted() {}
 };
 
 class Collector {
@@ -130,7 +137,8 @@ class Collector {
   [[nodiscard]] virtual Result<Drained> drain(SampleSink& sink) = 0;
 
   // Takes the slots out of every thread, delivers the rest, and accounts for every hit: after it,
-  // hits delivered plus hits reported lost is the number of hits there were. The target runs on.
+  // hits delivered plus hits reported lost is the number of hits there were, unless
+  // on_lost_uncounted says otherwise. The target runs on.
   // Idempotent.
   virtual void stop(SampleSink& sink) = 0;
 };

@@ -1,15 +1,20 @@
 #include "ports/linux/launch.h"
 
 #include <elf.h>
+#include <endian.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -106,6 +111,63 @@ Failure explain_end(const std::string& command, int status) {
               "library may be missing)"};
 }
 
+// The number after `key` in /proc/PID/status; of several, the one at `index`.
+std::optional<std::uint64_t> status_number(const std::string& status, const std::string& key,
+                                           int base, std::size_t index = 0) {
+  const std::size_t line = status.find("\n" + key + ":");
+  if (line == std::string::npos) return std::nullopt;
+  const char* text = status.c_str() + line + key.size() + 2;
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; i <= index; ++i) {
+    char* end = nullptr;
+    number = std::strtoull(text, &end, base);
+    if (end == text) return std::nullopt;
+    text = end;
+  }
+  return number;
+}
+
+// The capabilities that the program at `path` is given (capabilities(7), File capabilities).
+std::uint64_t file_capabilities(const std::string& path) {
+  vfs_ns_cap_data data{};
+  const ssize_t size = ::getxattr(path.c_str(), "security.capability", &data, sizeof data);
+  if (size < static_cast<ssize_t>(XATTR_CAPS_SZ_1)) return 0;
+  std::uint64_t permitted = le32toh(data.data[0].permitted);
+  if (size >= static_cast<ssize_t>(XATTR_CAPS_SZ_2))
+    permitted |= std::uint64_t{le32toh(data.data[1].permitted)} << 32;
+  return permitted;
+}
+
+// Which privileges of its file a process that was just executed did not get; nullptr if it has all.
+// Compared is what it has, not who traces it: then a root that nothing is kept from is no special
+// case.
+const char* lost_privilege(ProcessId pid) {
+  struct stat file{};
+  const std::string folder = "/proc/" + std::to_string(pid.value);
+  const auto status = read_file(folder + "/status");
+  if (!status || ::stat((folder + "/exe").c_str(), &file) != 0) return nullptr;
+  constexpr std::size_t kEffective = 1;  // real, effective, saved, file system
+  const auto differs = [&](const char* key, std::uint64_t owner) {
+    const auto effective = status_number(*status, key, 10, kEffective);
+    return effective && *effective != owner;
+  };
+  if ((file.st_mode & S_ISUID) != 0 && differs("Uid", file.st_uid)) return "set-uid program";
+  // Here execve gives nothing to anybody, traced or not.
+  struct statvfs mount{};
+  const bool is_nosuid =
+      ::statvfs((folder + "/exe").c_str(), &mount) == 0 && (mount.f_flag & ST_NOSUID) != 0;
+  if (is_nosuid || status_number(*status, "NoNewPrivs", 10).value_or(0) != 0) return nullptr;
+  // Without the group's x, the bit once meant mandatory locking; execve(2) does not look at it.
+  constexpr mode_t kSetGroup = S_ISGID | S_IXGRP;
+  if ((file.st_mode & kSetGroup) == kSetGroup && differs("Gid", file.st_gid))
+    return "set-gid program";
+  const auto permitted = status_number(*status, "CapPrm", 16);
+  const auto bounding = status_number(*status, "CapBnd", 16);
+  if (permitted && bounding && (file_capabilities(folder + "/exe") & *bounding & ~*permitted) != 0)
+    return "program with file capabilities";
+  return nullptr;
+}
+
 // Walks a freshly forked, seized child to its entry point.
 class EntryRun {
  public:
@@ -182,16 +244,12 @@ class EntryRun {
   // A traced exec does not raise privileges unless the tracer has CAP_SYS_PTRACE (execve(2)): the
   // program would run, but not as it does untraced.
   [[nodiscard]] Result<void> check_privileges() const {
-    struct stat file{};
-    const std::string link = "/proc/" + std::to_string(pid_.value) + "/exe";
-    const auto status = read_status(pid_);
-    if (!status || ::stat(link.c_str(), &file) != 0 || (file.st_mode & S_ISUID) == 0 ||
-        status->effective_uid == file.st_uid)
-      return {};
+    const char* const lost = lost_privilege(pid_);
+    if (lost == nullptr) return {};
     return fail(ErrorCode::permission_denied,
-                command_ +
-                    " is a set-uid program, which would run without its privileges when "
-                    "started under ptrace; run trapline as root");
+                command_ + " is a " + lost +
+                    ", which would run without its privileges when started under ptrace; run "
+                    "trapline as root");
   }
 
   [[nodiscard]] bool is_other_word_size() const {

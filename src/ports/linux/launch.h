@@ -36,7 +36,8 @@ class LaunchedCommand {
  public:
   // Blocks until the child waits at its entry point; signals that reach the child meanwhile are
   // delivered to it. `arguments[0]` is looked up as execvp(3) does. Errors: unknown_name (no such
-  // command; not executable), permission_denied (ptrace forbidden, set-uid program), not_supported
+  // command; not executable), permission_denied (ptrace forbidden, set-uid or set-gid
+  // program, file capabilities), not_supported
   // (a 32-bit program), target_gone (it ended before its entry point), limit_reached, os_failure.
   // After an error no child is left.
   [[nodiscard]] static Result<LaunchedCommand> start(

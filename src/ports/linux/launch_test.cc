@@ -1,14 +1,21 @@
 #include "ports/linux/launch.h"
 
 #include <elf.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -143,6 +150,97 @@ TEST_F(LaunchTest, WhatCannotBeRunIsRefusedWithTheReason) {
 
   EXPECT_EQ(refuse({}).error.code, ErrorCode::unknown_name);
   EXPECT_EQ(refuse({""}).error.code, ErrorCode::unknown_name);
+}
+
+// Starts `path` as an ordinary user of nobody's group, in a process of its own. The message of the
+// refusal; "" if it was started.
+std::string start_as_nobody(const std::string& path) {
+  constexpr uid_t kNobody = 65534;
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return "no pipe";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::string message;
+    if (::setgroups(0, nullptr) != 0 || ::setgid(kNobody) != 0 || ::setuid(kNobody) != 0 ||
+        ::prctl(PR_SET_DUMPABLE, 1) != 0)  // changing users ended it; children are traced by it
+      message = "cannot become nobody";
+    if (message.empty()) {
+      auto command = LaunchedCommand::start({path});
+      if (!command) message = command.error().message;
+    }
+    [[maybe_unused]] const ssize_t written = ::write(ends[1], message.data(), message.size());
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  std::string message(1024, '\0');
+  const ssize_t count = ::read(ends[0], message.data(), message.size());
+  ::close(ends[0]);
+  EXPECT_EQ(wait_for(ProcessId{child}), 0);
+  message.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  return message;
+}
+
+class LaunchPrivilegesTest : public LaunchTest {
+ protected:
+  void SetUp() override {
+    LaunchTest::SetUp();
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make privileged programs";
+    struct statvfs mount{};
+    ASSERT_EQ(::statvfs(folder_.c_str(), &mount), 0);
+    if ((mount.f_flag & ST_NOSUID) != 0) GTEST_SKIP() << folder_ << " is mounted nosuid";
+    ASSERT_EQ(::chmod(folder_.c_str(), 0755), 0);
+    std::filesystem::copy_file("/bin/true", program_ = (folder_ / "program").string());
+    ASSERT_EQ(start_as_nobody(program_), "");
+  }
+
+  void start_as_root() const {
+    auto command = LaunchedCommand::start({program_});
+    ASSERT_TRUE(command.has_value()) << command.error().message;
+    EXPECT_EQ(run_to_end(*command), 0);
+  }
+
+  std::string program_;
+};
+
+TEST_F(LaunchPrivilegesTest, SetUidProgramIsRefusedToAnOrdinaryUserOnly) {
+  ASSERT_EQ(::chmod(program_.c_str(), 04755), 0);
+  EXPECT_THAT(start_as_nobody(program_),
+              HasSubstr("is a set-uid program, which would run without its privileges"));
+  start_as_root();
+}
+
+TEST_F(LaunchPrivilegesTest, SetGidProgramIsRefusedToAnOrdinaryUserOnly) {
+  constexpr gid_t kOtherGroup = 4242;
+  ASSERT_EQ(::chown(program_.c_str(), 0, kOtherGroup), 0);
+  ASSERT_EQ(::chmod(program_.c_str(), 02755), 0);
+  EXPECT_THAT(start_as_nobody(program_),
+              HasSubstr("is a set-gid program, which would run without its privileges"));
+  start_as_root();
+}
+
+TEST_F(LaunchPrivilegesTest, SetGidBitWithoutGroupExecutionGivesNothing) {
+  constexpr gid_t kOtherGroup = 4242;
+  ASSERT_EQ(::chown(program_.c_str(), 0, kOtherGroup), 0);
+  ASSERT_EQ(::chmod(program_.c_str(), 02745), 0);
+  EXPECT_EQ(start_as_nobody(program_), "");
+}
+
+TEST_F(LaunchPrivilegesTest, SetGidProgramOfTheUsersOwnGroupIsStarted) {
+  constexpr gid_t kNobodysGroup = 65534;
+  ASSERT_EQ(::chown(program_.c_str(), 0, kNobodysGroup), 0);
+  ASSERT_EQ(::chmod(program_.c_str(), 02755), 0);
+  EXPECT_EQ(start_as_nobody(program_), "");
+}
+
+TEST_F(LaunchPrivilegesTest, ProgramWithFileCapabilitiesIsRefusedToAnOrdinaryUserOnly) {
+  vfs_cap_data data{};
+  data.magic_etc = htole32(VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE);
+  data.data[0].permitted = htole32(1U << CAP_NET_RAW);
+  if (::setxattr(program_.c_str(), "security.capability", &data, sizeof data, 0) != 0)
+    GTEST_SKIP() << "capabilities cannot be given to a file here, errno " << errno;
+  EXPECT_THAT(start_as_nobody(program_),
+              HasSubstr("is a program with file capabilities, which would run without its "));
+  start_as_root();
 }
 
 TEST_F(LaunchTest, ProgramThatEndsBeforeItsEntryPointIsReported) {

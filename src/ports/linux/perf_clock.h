@@ -1,20 +1,13 @@
 // The clock that perf records are stamped with here.
 #pragma once
 
-#include <cstdint>
-#include <ctime>
-
-#include "trapline/base/units.h"
+#include "ports/linux/monotonic_clock.h"
 
 namespace trapline::linux_port {
 
-// CLOCK_MONOTONIC.
+// The clock that breakpoint_attributes() asks for (clockid).
 [[nodiscard]] inline Nanoseconds perf_clock_now() {
-  constexpr std::uint64_t kPerSecond = 1'000'000'000;
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return Nanoseconds{static_cast<std::uint64_t>(now.tv_sec) * kPerSecond +
-                     static_cast<std::uint64_t>(now.tv_nsec)};
+  return monotonic_now();
 }
 
 }  // namespace trapline::linux_port

@@ -75,6 +75,8 @@ class Session {
     if (!result.more_pending) {
       settle_losses(sink, until);
       deliver_process_events(sink);
+      // A child that was forked just before is known only now.
+      gone_ = gone_ && nobody_is_left();
       result.target_gone = gone_;
     }
     return result;
@@ -84,9 +86,10 @@ class Session {
     installed_.events.disable();
     constexpr auto kAll = std::numeric_limits<std::size_t>::max();
     deliver(sink, kForever, kAll, kAll);
-    const std::uint64_t total = installed_.events.total(
+    const PerfHitTotal total = installed_.events.total(
         [this](std::uint64_t id) { return !installed_.filter.is_redundant(id); });
-    if (const std::uint64_t lost = loss_.settle_exactly(total); lost != 0) sink.on_lost(lost);
+    if (const std::uint64_t lost = loss_.settle_exactly(total.hits); lost != 0) sink.on_lost(lost);
+    if (!total.is_complete) sink.on_lost_uncounted();
     processes_.check();
     deliver_process_events(sink);
   }
@@ -138,6 +141,7 @@ class Session {
         return false;
       case RecordKind::lost:
         loss_.suspect();
+        sink.on_gap();
         recent_[item.ring].lost();
         return false;
       case RecordKind::other:
@@ -195,6 +199,9 @@ class Session {
     // asked.
     names_.renamed(task.tid, names_.of(task.parent_pid, task.parent_tid));
     const bool is_process = task.pid != task.parent_pid;
+    // A child of vfork writes to the memory of its parent, and nothing tells it from a child of
+    // fork.
+    if (is_process) sink.on_gap();
     if (is_process && !scope_.follow_children) return;
     if (scope_.only_thread) return;
     sink.on_event(
@@ -221,8 +228,12 @@ class Session {
     if (gone_ || now.value < last_check_.value + kProcessCheckInterval.value) return;
     last_check_ = now;
     processes_.check();
-    gone_ = processes_.all_gone() || (is_silent_end_possible() && installed_.events.is_hung_up());
+    gone_ = nobody_is_left();
     refresh_descriptors();
+  }
+
+  [[nodiscard]] bool nobody_is_left() const {
+    return processes_.all_gone() || (is_silent_end_possible() && installed_.events.is_hung_up());
   }
 
   // Whether the end of all that is watched can be something that no process tells.
@@ -233,11 +244,12 @@ class Session {
   void settle_losses(SampleSink& sink, Nanoseconds until) {
     if (const std::uint64_t lost = loss_.settle(until); lost != 0) sink.on_lost(lost);
     if (!loss_.wants_count(perf_clock_now())) return;
-    // Suspects may be doubles: left out, the total can only be too low.
-    const std::uint64_t total = installed_.events.total([this](std::uint64_t id) {
+    // Suspects may be doubles: left out, like counts that cannot be read, the total can only be too
+    // low.
+    const PerfHitTotal total = installed_.events.total([this](std::uint64_t id) {
       return !installed_.filter.is_suspect(id) && !installed_.filter.is_redundant(id);
     });
-    loss_.counted(total, perf_clock_now());
+    loss_.counted(total.hits, perf_clock_now());
   }
 
   void deliver_process_events(SampleSink& sink) {

@@ -431,5 +431,37 @@ TEST(PerfCollector, CallsOutOfOrderAreRefused) {
   collector->stop(sink);
 }
 
+// Puts something that tells no count in the place of every perf event this process has open.
+void make_counts_unreadable() {
+  const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  ASSERT_GE(nothing, 0);
+  for (int descriptor = 3; descriptor < 4096; ++descriptor) {
+    std::array<char, 64> name{};
+    const std::string link = "/proc/self/fd/" + std::to_string(descriptor);
+    if (::readlink(link.c_str(), name.data(), name.size() - 1) <= 0) continue;
+    if (std::strcmp(name.data(), "anon_inode:[perf_event]") != 0) continue;
+    ASSERT_EQ(::dup2(nothing, descriptor), descriptor);
+  }
+  ::close(nothing);
+}
+
+TEST(PerfCollector, CountsThatCannotBeReadMakeTheLossALowerBound) {
+  for (const bool readable : {true, false}) {
+    TargetProcess target([](SharedPage& page) {
+      page.ready = 1;
+      wait_for(page.stage, 9);
+    });
+    ASSERT_TRUE(wait_for(target.shared().ready, 1));
+    const auto collector = make_perf_collector();
+    RecordingSink sink;
+    ASSERT_TRUE(collector->install({.pid = target.pid()}, plan_for(&word, 8), {}).has_value());
+    if (!readable) {
+      ASSERT_NO_FATAL_FAILURE(make_counts_unreadable());
+    }
+    collector->stop(sink);
+    EXPECT_EQ(sink.lost_is_lower_bound, !readable);
+  }
+}
+
 }  // namespace
 }  // namespace trapline::linux_port

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "ports/linux/perf_arch.h"
+#include "ports/linux/privileges.h"
 #include "ports/linux/proc_fs.h"
 
 namespace trapline::linux_port {
@@ -101,9 +102,7 @@ Failure refused_by_settings(int error, const OpenContext& context) {
   constexpr int kUnprivilegedUsersMayMeasureThemselves = 2;
   if (context.paranoid.value_or(0) > kUnprivilegedUsersMayMeasureThemselves) {
     return {{ErrorCode::permission_denied, error},
-            "kernel.perf_event_paranoid is " + std::to_string(*context.paranoid) +
-                ", which forbids perf events without CAP_PERFMON; run as root, or: sysctl "
-                "kernel.perf_event_paranoid=1, or use --collector ptrace"};
+            paranoid_obstacle(*context.paranoid) + ", or use --collector ptrace"};
   }
   return {{ErrorCode::permission_denied, error},
           "the system forbids perf_event_open although kernel.perf_event_paranoid is " +

@@ -21,6 +21,11 @@
 
 namespace trapline::linux_port {
 
+struct PerfHitTotal {
+  std::uint64_t hits = 0;
+  bool is_complete = true;  // false: a count could not be read, there may have been more
+};
+
 class PerfEventSet {
  public:
   // One ring per CPU of `cpus`, watermark wakeups. Errors: permission_denied or not_supported if
@@ -52,7 +57,7 @@ class PerfEventSet {
   void disable();
   // How many hits there were, as far as counted by events for which `counts(id)` holds.
   template <typename Predicate>
-  [[nodiscard]] std::uint64_t total(Predicate counts) const;
+  [[nodiscard]] PerfHitTotal total(Predicate counts) const;
 
   [[nodiscard]] std::span<const CpuId> cpus() const { return cpus_; }
   [[nodiscard]] std::span<PerfRing> rings() { return rings_; }
@@ -61,7 +66,6 @@ class PerfEventSet {
   // Every thread that was ever added has ended or executed another program, and so has everybody
   // that inherited.
   [[nodiscard]] bool is_hung_up() const;
-  [[nodiscard]] bool empty() const { return events_.empty(); }
 
  private:
   [[nodiscard]] std::expected<void, int> open_one(ThreadId tid, std::size_t cpu, std::size_t slot,
@@ -75,12 +79,15 @@ class PerfEventSet {
 };
 
 template <typename Predicate>
-std::uint64_t PerfEventSet::total(Predicate counts) const {
-  std::uint64_t sum = 0;
+PerfHitTotal PerfEventSet::total(Predicate counts) const {
+  PerfHitTotal total;
   for (const PerfEvent& event : events_) {
-    if (counts(event.id())) sum += event.count().value_or(0);
+    if (!counts(event.id())) continue;
+    const auto count = event.count();
+    total.hits += count.value_or(0);
+    total.is_complete = total.is_complete && count.has_value();
   }
-  return sum;
+  return total;
 }
 
 }  // namespace trapline::linux_port

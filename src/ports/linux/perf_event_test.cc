@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "ports/linux/perf_arch.h"
+#include "ports/linux/privileges.h"
 
 namespace trapline::linux_port {
 namespace {
@@ -136,6 +137,7 @@ TEST(ExplainOpenError, TellsASettingFromATargetOutOfReach) {
   EXPECT_THAT(explain_open_error(EACCES, known).message,
               HasSubstr("kernel.perf_event_paranoid is 3, which forbids perf events without "
                         "CAP_PERFMON"));
+  EXPECT_THAT(explain_open_error(EACCES, known).message, HasSubstr(paranoid_obstacle(3)));
   known.paranoid = 2;
   EXPECT_THAT(explain_open_error(EPERM, known).message, HasSubstr("seccomp"));
   known.perf_works_on_oneself = true;

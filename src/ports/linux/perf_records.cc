@@ -232,15 +232,6 @@ std::expected<MapRecord, Error> decode_map(std::span<const std::byte> record) {
   return map;
 }
 
-std::expected<std::uint64_t, Error> decode_lost(std::span<const std::byte> record) {
-  auto opened = open_record(record, PERF_RECORD_LOST);
-  if (!opened) return kMalformed;
-  opened->body.take<std::uint64_t>();  // the id of the event that found room again
-  const auto count = opened->body.take<std::uint64_t>();
-  if (opened->body.ran_out()) return kMalformed;
-  return count;
-}
-
 std::optional<SampleOrigin> origin_of(std::span<const std::byte> record,
                                       const SampleLayout& layout) {
   constexpr std::uint64_t kNeeded = PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_TID;

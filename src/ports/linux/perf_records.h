@@ -89,9 +89,6 @@ struct MapRecord {
 };
 [[nodiscard]] std::expected<MapRecord, Error> decode_map(std::span<const std::byte> record);
 
-// How many records, of whatever kind, found no room.
-[[nodiscard]] std::expected<std::uint64_t, Error> decode_lost(std::span<const std::byte> record);
-
 // Who made a sample, without decoding the rest of it.
 struct SampleOrigin {
   std::uint64_t id = 0;

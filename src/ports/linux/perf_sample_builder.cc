@@ -45,7 +45,7 @@ void PerfThreadNames::make_room() {
   if (names_.size() >= kMaxNames) names_.clear();
 }
 
-std::optional<Sample> PerfSampleBuilder::build(PerfSample& record,
+std::optional<Sample> PerfSampleBuilder::build(const PerfSample& record,
                                                const PerfThreadNames::Name& name) const {
   const auto slots = plan_.slots();
   const auto slot = std::find_if(slots.begin(), slots.end(), [&](const SlotRequest& candidate) {

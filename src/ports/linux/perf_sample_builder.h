@@ -35,9 +35,9 @@ class PerfSampleBuilder {
   PerfSampleBuilder(const Plan& plan, const CollectorOptions& options)
       : plan_(plan), stack_(options.stack) {}
 
-  // The result borrows `record`, whose chains may be changed, and is valid as long as that is.
-  // nullopt if the record's address is not one of the plan's.
-  [[nodiscard]] std::optional<Sample> build(PerfSample& record,
+  // The result borrows `record` and is valid as long as that is unchanged. nullopt if the record's
+  // address is not one of the plan's.
+  [[nodiscard]] std::optional<Sample> build(const PerfSample& record,
                                             const PerfThreadNames::Name& name) const;
 
  private:

@@ -143,6 +143,11 @@ TEST(PerfStorm, WhatATinyRingLosesIsCountedExactly) {
   collector->stop(sink);
   EXPECT_GT(sink.lost, 0U) << "the ring was meant to overflow";
   EXPECT_LE(reported_early, sink.lost);
+  EXPECT_FALSE(sink.lost_is_lower_bound);
+  // Each lost run is told of where it was, not at the end: nobody takes the hits on its two sides
+  // for neighbours.
+  ASSERT_FALSE(sink.gaps.empty());
+  EXPECT_LT(sink.gaps.front(), sink.hits.size());
   EXPECT_EQ(sink.hits.size() + sink.lost, std::uint64_t{kThreads} * kWrites);
 }
 

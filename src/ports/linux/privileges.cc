@@ -45,9 +45,13 @@ std::string perf_obstacle(const Privileges& privileges) {
   }
   if (privileges.may_always_use_perf() || *privileges.perf_event_paranoid <= kUserSpaceOnly)
     return {};
-  return "kernel.perf_event_paranoid is " + std::to_string(*privileges.perf_event_paranoid) +
+  return paranoid_obstacle(*privileges.perf_event_paranoid);
+}
+
+std::string paranoid_obstacle(std::int64_t paranoid) {
+  return "kernel.perf_event_paranoid is " + std::to_string(paranoid) +
          ", which forbids perf events without CAP_PERFMON. Run as root, or: sysctl "
-         "kernel.perf_event_paranoid=2";
+         "kernel.perf_event_paranoid=2 (enough for one's own processes)";
 }
 
 std::string ptrace_obstacle(const Privileges& privileges) {

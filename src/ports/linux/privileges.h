@@ -35,6 +35,8 @@ struct Privileges {
 // Why a collector is refused to this user and the command that changes it; "" if nothing is in the
 // way.
 [[nodiscard]] std::string perf_obstacle(const Privileges& privileges);
+// The part of it that a kernel.perf_event_paranoid above 2 is to blame for.
+[[nodiscard]] std::string paranoid_obstacle(std::int64_t paranoid);
 [[nodiscard]] std::string ptrace_obstacle(const Privileges& privileges);
 
 }  // namespace trapline::linux_port

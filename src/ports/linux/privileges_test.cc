@@ -25,6 +25,8 @@ TEST(Privileges, PerfIsOpenToAllUpToTwo) {
   EXPECT_EQ(perf_obstacle(privileges), "");
   privileges.perf_event_paranoid = 3;
   EXPECT_THAT(perf_obstacle(privileges), HasSubstr("kernel.perf_event_paranoid is 3"));
+  EXPECT_THAT(perf_obstacle(privileges),
+              HasSubstr("sysctl kernel.perf_event_paranoid=2 (enough for one's own processes)"));
   privileges.effective_capabilities = mask_of(Capability::perfmon);
   EXPECT_EQ(perf_obstacle(privileges), "");
   privileges.effective_capabilities = mask_of(Capability::sys_admin);

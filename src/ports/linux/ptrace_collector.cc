@@ -6,13 +6,13 @@
 
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <deque>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ports/linux/file_descriptor.h"
+#include "ports/linux/monotonic_clock.h"
 #include "ports/linux/native_architecture.h"
 #include "ports/linux/proc_fs.h"
 #include "ports/linux/ptrace_guard.h"
@@ -29,10 +29,7 @@ constexpr int kPollMs = 5;
 constexpr Nanoseconds kDrainInterval{50'000'000};
 
 std::uint64_t now_ms() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1000 +
-         static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+  return monotonic_now().value / 1'000'000;
 }
 
 // What happened before anybody listened.
@@ -166,7 +163,7 @@ class PtraceCollector final : public Collector {
  private:
   [[nodiscard]] Result<void> prepare_threads();
   void release_threads(SampleSink& sink);
-  [[nodiscard]] Result<InstallReport> report(const Plan& plan, bool guarded) const;
+  [[nodiscard]] InstallReport report(const CpuSet& cpus, const Plan& plan, bool guarded) const;
 
   ChildSignal child_signal_;
   PtraceGuard guard_;
@@ -186,6 +183,9 @@ Result<InstallReport> PtraceCollector::install(const TargetScope& scope, const P
     return fail(reservation.error().code,
                 "this range needs more debug registers than a thread has; watch fewer bytes");
   }
+  // Whatever can fail comes before the first register.
+  const auto cpus = possible_cpus();
+  if (!cpus) return std::unexpected(cpus.error());
   if (auto opened = child_signal_.open(); !opened) return std::unexpected(opened.error());
   // Before the first register is set: nobody may be left without it. Going on without a guard is
   // said in the report.
@@ -200,7 +200,7 @@ Result<InstallReport> PtraceCollector::install(const TargetScope& scope, const P
     return std::unexpected(installed.error());
   }
   descriptors_ = {child_signal_.descriptor()};
-  return report(plan, guarded);
+  return report(*cpus, plan, guarded);
 }
 
 Result<void> PtraceCollector::prepare_threads() {
@@ -217,14 +217,14 @@ Result<void> PtraceCollector::prepare_threads() {
   return {};
 }
 
-Result<InstallReport> PtraceCollector::report(const Plan& plan, bool guarded) const {
+InstallReport PtraceCollector::report(const CpuSet& cpus, const Plan& plan, bool guarded) const {
   InstallReport result;
-  auto cpus = online_cpus();
-  if (!cpus) return std::unexpected(cpus.error());
-  result.cpus = *cpus;
+  result.cpus = cpus;
   result.threads = tracer_->thread_count();
   result.slots = plan.slots().size();
   result.sees_kernel_accesses = false;
+  result.notes.emplace_back(
+      "accesses made by system calls (read(2) into the variable, say) are not seen by ptrace");
   if (const std::size_t late = tracer_->unprepared_count(); late != 0) {
     result.notes.push_back(std::to_string(late) +
                            " of the threads sleep in the kernel and get their debug registers when "

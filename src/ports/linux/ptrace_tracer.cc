@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <string>
 #include <tuple>
 #include <utility>
 
+#include "ports/linux/monotonic_clock.h"
 #include "ports/linux/proc_fs.h"
 #include "ports/linux/ptrace_arch.h"
 #include "ports/linux/ptrace_failure.h"
@@ -24,13 +24,6 @@ constexpr std::size_t kStopsPerCall = 256;
 constexpr Nanoseconds kSweepInterval{20'000'000};
 // A program that hits in a loop stops again sooner than sleeping and being woken takes.
 constexpr Nanoseconds kLinger{50'000};
-
-Nanoseconds monotonic_now() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return Nanoseconds{static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-                     static_cast<std::uint64_t>(now.tv_nsec)};
-}
 
 // A value read while the only thread is stopped is exact if nobody outside can write there.
 bool is_private_memory(ProcessId pid, RemoteAddress address) {

@@ -28,7 +28,7 @@ class Tracer {
          const CollectorOptions& options);
   Tracer(const Tracer&) = delete;
   Tracer& operator=(const Tracer&) = delete;
-  // Does not let go of anybody: release_all does.
+  // Does not let go of anybody: begin_release does.
   ~Tracer() = default;
 
   // Traces every thread in scope, and asks each to stop so that it gets its registers. A process

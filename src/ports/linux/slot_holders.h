@@ -36,7 +36,7 @@ struct SlotHolder {
 // out. Reads /proc: some milliseconds for some hundred processes.
 [[nodiscard]] std::vector<SlotHolder> find_slot_holders(std::optional<ProcessId> target);
 
-// "gdb (pid 812) traces it; perf (pid 900) has 1 breakpoint event open"; "" if there are none.
+// "gdb (pid 812) traces pid 810; perf (pid 900) has 1 breakpoint event open"; "" if there are none.
 [[nodiscard]] std::string describe_holders(std::span<const SlotHolder> holders);
 
 }  // namespace trapline::linux_port

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+void write_rival(int value);  // rival.c
+
 struct node {
   int value;
   struct node* next;
@@ -32,6 +34,7 @@ int* pointer;
 char buffer[64];
 _Thread_local int per_thread;
 static volatile int file_static;
+static volatile int twice;  // rival.c has one too
 static struct node tail = {7, NULL};
 struct config cfg = {"puppet", 1, 0.5, &tail};
 struct config table[4];
@@ -61,6 +64,8 @@ __attribute__((noinline)) void write_fields(int value) {
   table[2].head = &tail;
   tail.value = value;
   file_static = value;
+  twice = value;
+  write_rival(value);
   small = (unsigned char)value;
   big = -value;
   real = value * 0.5;
@@ -100,6 +105,15 @@ static void fork_and_bump(long count) {
     _exit(0);
   }
   waitpid(child, NULL, 0);
+}
+
+// Leaves a child behind that writes `count` times after a while; whoever called goes on at once.
+static void fork_late_writer(long milliseconds, long count) {
+  fflush(stdout);
+  if (fork() != 0) return;
+  usleep((useconds_t)(milliseconds * 1000));
+  bump_many((void*)count);
+  _exit(0);
 }
 
 static void read_into_buffer(void) {
@@ -148,6 +162,14 @@ static void obey(const char* line) {
     for (long i = 0; i < first; ++i) pthread_create(&id, &attributes, sleep_forever, NULL);
   } else if (sscanf(line, "fork %ld", &first) == 1) {
     fork_and_bump(first);
+  } else if (sscanf(line, "leave %ld %ld", &first, &second) == 2) {
+    fork_late_writer(first, second);
+    exit(0);
+  } else if (sscanf(line, "depart %ld %ld %500s", &first, &second, text) == 3) {
+    fork_late_writer(first, second);
+    execl(text, text, (char*)NULL);
+  } else if (strncmp(line, "reap", 4) == 0) {
+    waitpid(-1, NULL, 0);
   } else if (strncmp(line, "read", 4) == 0) {
     read_into_buffer();
   } else if (sscanf(line, "load %500s", text) == 1) {

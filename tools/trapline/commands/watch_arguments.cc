@@ -11,6 +11,9 @@ namespace trapline::command {
 namespace {
 
 constexpr double kNanosecondsPerSecond = 1e9;
+// The longest, 31 years, still fits into Nanoseconds when the clock is added.
+constexpr double kShortestSeconds = 0.001;
+constexpr double kLongestSeconds = 1e9;
 
 const std::map<std::string, Access> access_names{
     {"r", Access::read}, {"w", Access::write}, {"rw", Access::read_write}, {"x", Access::execute}};
@@ -44,6 +47,20 @@ CLI::Option* add_choice(CLI::App& app, const std::string& names, Value& value,
       ->type_name(words);
 }
 
+// CLI11's own check of a positive number answers with a range of 300 digits.
+CLI::Validator positive(const std::string& what) {
+  return CLI::Validator(
+      [what](const std::string& text) {
+        const bool digits_only =
+            !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+        const bool is_zero = text.find_first_not_of('0') == std::string::npos;
+        return digits_only && !is_zero
+                   ? std::string()
+                   : fmt::format("'{}' is no {}: give a whole number above 0", text, what);
+      },
+      "");
+}
+
 Failure condition_failure(const std::string& text, const ConditionError& error) {
   return Failure{Error{ErrorCode::bad_syntax},
                  fmt::format("--when '{}': {} (at character {})\n    {}\n    {:>{}}", text,
@@ -64,12 +81,12 @@ CLI::App* WatchArguments::declare(CLI::App& app) {
       ->type_name("[ARGS...]");
   watch.add_option("-p,--pid", pid_, "a running process; a thread's id watches that thread only")
       ->type_name("PID")
-      ->check(CLI::PositiveNumber);
+      ->check(positive("process id"));
   watch.add_flag("--children", options_.follow_children, "also processes that the target forks");
   add_choice(watch, "-t,--access", options_.access, access_names, "kind of access (default w)");
   watch.add_option("-l,--length", length_, "bytes (default: the size of WHAT's type)")
       ->type_name("BYTES")
-      ->check(CLI::PositiveNumber);
+      ->check(positive("length"));
   watch
       .add_option("--when", conditions_,
                   "changed | new==0 | old!=new | new>100 | tid==42 | cpu==1; all must hold")
@@ -79,10 +96,8 @@ CLI::App* WatchArguments::declare(CLI::App& app) {
   add_choice(watch, "--values", options_.values, values_names, "old and new value (default auto)");
   watch.add_option("-n,--max-hits", max_hits_, "end after N hits")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
-  watch.add_option("--duration", duration_seconds_, "end after SECONDS")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+      ->check(positive("number of hits"));
+  watch.add_option("--duration", duration_seconds_, "end after SECONDS")->type_name("SECONDS");
   watch.add_flag("--summary", options_.summary,
                  "no line per hit; a table of who touched it, by stack");
   add_choice(watch, "-f,--format", options_.format, format_names,
@@ -111,6 +126,12 @@ Result<WatchOptions> WatchArguments::options() const {
   }
   if (command_->count("--max-hits") > 0) options.max_hits = max_hits_;
   if (command_->count("--duration") > 0) {
+    // Written so that not-a-number is refused too.
+    if (!(duration_seconds_ >= kShortestSeconds && duration_seconds_ <= kLongestSeconds)) {
+      return fail(ErrorCode::bad_syntax,
+                  fmt::format("--duration {}: give seconds from {} to {:.0f}", duration_seconds_,
+                              kShortestSeconds, kLongestSeconds));
+    }
     options.duration =
         Nanoseconds{static_cast<std::uint64_t>(duration_seconds_ * kNanosecondsPerSecond)};
   }

@@ -73,6 +73,22 @@ TEST(WatchArguments, WrongWordsListTheRightOnes) {
   EXPECT_THAT(parse({"-p", "1"}).error().message, HasSubstr("WHAT"));
 }
 
+TEST(WatchArguments, DurationsThatNobodyCanWaitForAreRefused) {
+  const auto with = [](const std::string& seconds) {
+    return parse({"x", "-p", "1", "--duration", seconds});
+  };
+  for (const std::string wrong :
+       {"1e30", "nan", "inf", "-inf", "18446744073", "1000000001", "0.0009", "0", "-1"}) {
+    const auto options = with(wrong);
+    ASSERT_FALSE(options.has_value()) << wrong;
+    EXPECT_EQ(options.error().error.code, ErrorCode::bad_syntax);
+    EXPECT_THAT(options.error().message, HasSubstr("give seconds from 0.001 to 1000000000"))
+        << wrong;
+  }
+  EXPECT_EQ(with("0.001")->duration, Nanoseconds{1'000'000});
+  EXPECT_EQ(with("1e9")->duration, Nanoseconds{1'000'000'000'000'000'000});
+}
+
 TEST(WatchArguments, ContradictionsAreExplained) {
   EXPECT_THAT(parse({"x"}).error().message, HasSubstr("say whom to watch"));
   EXPECT_THAT(parse({"x", "-p", "1", "--", "app"}).error().message, HasSubstr("not both"));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -35,6 +36,9 @@ bool another_may_work(const Error& error) {
     case ErrorCode::permission_denied:
     case ErrorCode::not_supported:
     case ErrorCode::limit_reached:
+    // To perf, a register stays taken in which an earlier ptrace session left a breakpoint,
+    // disabled, that ptrace can use again.
+    case ErrorCode::no_free_slot:
       return true;
     default:
       return false;
@@ -47,28 +51,41 @@ Result<InstalledCollector> try_candidate(const Candidate& candidate, const Watch
     return std::unexpected(std::move(tested.error()));
   InstalledCollector installed;
   installed.collector = candidate.make();
-  linux_port::CollectorOptions collector_options;
-  collector_options.stack = options.stack;
-  auto report = installed.collector->install(scope, plan, collector_options);
+  auto report = installed.collector->install(scope, plan, collector_options_for(options));
   if (!report) return std::unexpected(std::move(report.error()));
   installed.report = std::move(*report);
   installed.notes = installed.report.notes;
   return installed;
 }
 
+// The kernel does not tell to whom the events of another process apply, so all are named.
 Failure with_holders(Failure failure, const linux_port::TargetScope& scope) {
   const std::string holders =
       linux_port::describe_holders(linux_port::find_slot_holders(scope.pid));
-  if (!holders.empty()) failure.message += ": " + holders;
+  failure.message += holders.empty()
+                         ? ". Nobody is seen to hold any: where a debugger has been before, it may "
+                           "have left them taken until the thread ends; use --collector ptrace"
+                         : ". Seen on this machine: " + holders;
   return failure;
 }
 
 }  // namespace
 
+linux_port::CollectorOptions collector_options_for(const WatchOptions& options) {
+  linux_port::CollectorOptions wanted;
+  wanted.stack = options.stack;
+  // A data hit's instruction is told from its registers even if its values are not wanted.
+  // Execution traps at the instruction itself.
+  wanted.registers =
+      options.access != Access::execute || options.stack == linux_port::StackMode::dwarf;
+  return wanted;
+}
+
 Result<InstalledCollector> install_collector(const WatchOptions& options,
                                              const linux_port::TargetScope& scope,
                                              const Plan& plan) {
   std::vector<std::string> refusals;
+  std::optional<Failure> taken;  // what tells most where no collector gets a register
   for (const Candidate& candidate : kCandidates) {
     if (options.collector != CollectorChoice::automatic && options.collector != candidate.choice)
       continue;
@@ -78,11 +95,11 @@ Result<InstalledCollector> install_collector(const WatchOptions& options,
       return installed;
     }
     Failure failure = std::move(installed.error());
-    if (failure.error.code == ErrorCode::no_free_slot)
-      return std::unexpected(with_holders(std::move(failure), scope));
+    if (failure.error.code == ErrorCode::no_free_slot && !taken) taken = failure;
     const bool is_last =
         &candidate == &kCandidates.back() || options.collector != CollectorChoice::automatic;
     if (!another_may_work(failure.error) || is_last) {
+      if (taken) return std::unexpected(with_holders(std::move(*taken), scope));
       for (const std::string& refusal : refusals) failure.message += "\n  " + refusal;
       return std::unexpected(std::move(failure));
     }

@@ -18,6 +18,9 @@ struct InstalledCollector {
   std::vector<std::string> notes;  // why it is not the first choice; what it cannot do
 };
 
+// What a collector has to capture for this watch.
+[[nodiscard]] linux_port::CollectorOptions collector_options_for(const WatchOptions& options);
+
 // Tests that a debug register fires here, then installs the plan. With CollectorChoice::automatic
 // the next collector is taken when one is forbidden or missing (never when slots are taken: they
 // share them), and the notes say so.

@@ -46,6 +46,8 @@ void HitPipeline::on_sample(const linux_port::Sample& sample) {
 const decode::Culprit* HitPipeline::find_culprit(const linux_port::Sample& sample) {
   const Hit& hit = sample.hit;
   if (hit.in_kernel || hit.access == Access::execute) return nullptr;
+  // The code would be read from a program that did not run it.
+  if (image_is_replaced_) return nullptr;
   return parts_.finder.find(hit.trap_ip, sample.registers, {hit.address, hit.length, hit.access},
                             [this](RemoteAddress address) -> std::optional<decode::CodeRange> {
                               const auto function = parts_.symbolizer.function_at(address);
@@ -122,7 +124,12 @@ void HitPipeline::on_event(const linux_port::TargetEvent& event) {
   if (event.kind == Kind::process_exited && is_target && event.wait_status)
     wait_status_ = event.wait_status;
   if (event.kind == Kind::executed && is_target && !finished_) {
-    finished_ = "the target executed another program: what was watched is gone";
+    if (parts_.options.follow_children) {
+      // The collector says when the children are gone, too.
+      image_is_replaced_ = true;
+    } else {
+      finished_ = "the target executed another program: what was watched is gone";
+    }
   }
 }
 
@@ -133,9 +140,19 @@ void HitPipeline::on_lost(std::uint64_t count) {
   note(parts_.reporter.lost(count));
 }
 
+void HitPipeline::on_gap() {
+  parts_.values.forget();
+}
+
+void HitPipeline::on_lost_uncounted() {
+  totals_.lost_is_lower_bound = true;
+}
+
 void HitPipeline::refresh_symbols_if_stale() {
   if (!symbols_stale_) return;
   symbols_stale_ = false;
+  // What was known of the old program is what its children run.
+  if (image_is_replaced_) return;
   // On failure the target is about to end; what is known of it stays good enough for its last hits.
   if (!parts_.image.refresh()) return;
   parts_.symbolizer.clear();

@@ -41,11 +41,16 @@ class HitPipeline final : public linux_port::SampleSink {
   void on_sample(const linux_port::Sample& sample) override;
   void on_event(const linux_port::TargetEvent& event) override;
   void on_lost(std::uint64_t count) override;
+  void on_gap() override;
+  void on_lost_uncounted() override;
 
   // Why no further hit will be reported; nullopt while the watch goes on.
   [[nodiscard]] const std::optional<std::string>& finished() const { return finished_; }
   // The output could not be written; nothing more will be.
   [[nodiscard]] const std::optional<Failure>& output_failure() const { return output_failure_; }
+  // The process watched first runs another program, and its mappings are that one's; its children
+  // are still watched.
+  [[nodiscard]] bool image_is_replaced() const { return image_is_replaced_; }
   // As waitpid gave it, when the collector reaped the process.
   [[nodiscard]] std::optional<int> wait_status() const { return wait_status_; }
   // Counters so far; duration, gap and reason are the caller's.
@@ -71,6 +76,9 @@ class HitPipeline final : public linux_port::SampleSink {
   std::optional<Failure> output_failure_;
   std::optional<int> wait_status_;
   bool symbols_stale_ = false;
+  // The process whose image and memory are at hand runs another program: its children still run the
+  // one that is watched.
+  bool image_is_replaced_ = false;
   std::vector<RemoteAddress>
       callers_;  // of the current hit, where they are not simply the collector's
 };

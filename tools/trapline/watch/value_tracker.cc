@@ -1,5 +1,6 @@
 #include "tools/trapline/watch/value_tracker.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
@@ -49,17 +50,28 @@ void ValueTracker::read_initial(const Request& watch, std::span<const SlotReques
   }
 }
 
-MemoryValue ValueTracker::value_after(const Hit& hit, const Range& range,
+MemoryValue ValueTracker::value_before(const Hit& hit, const Range& range) const {
+  const auto shadow = shadow_.find({hit.pid.value, range.address.value()});
+  if (shadow == shadow_.end()) return {};
+  MemoryValue before = shadow->second;
+  if (!sees_all_writers_) before.certainty = std::min(before.certainty, Certainty::approximate);
+  return before;
+}
+
+MemoryValue ValueTracker::value_after(const Hit& hit, const Range& range, MemoryValue& before,
                                       const decode::Culprit* culprit,
                                       const UserRegisters& registers, bool newest) {
-  const auto shadow = shadow_.find({hit.pid.value, range.address.value()});
-  const MemoryValue before = shadow == shadow_.end() ? MemoryValue{} : shadow->second;
+  std::optional<decode::StoredValue> result;
   if (culprit != nullptr) {
     const auto known =
         before.certainty == Certainty::unknown ? std::nullopt : std::optional(before.bits);
-    const auto result = finder_.stored_value(registers, range.address, range.length, known);
-    if (result) return {result->bits, result->depends_on_old ? before.certainty : Certainty::exact};
+    result = finder_.stored_value(registers, range.address, range.length, known);
   }
+  if (hit.new_value.certainty == Certainty::exact) {
+    if (result && result->depends_on_old && result->bits != hit.new_value.bits) before = {};
+    return hit.new_value;
+  }
+  if (result) return {result->bits, result->depends_on_old ? before.certainty : Certainty::exact};
   if (hit.new_value.certainty != Certainty::unknown) return hit.new_value;
   if (newest && hit.pid == pid_) return read_now(range, Certainty::approximate);
   return {};
@@ -68,12 +80,12 @@ MemoryValue ValueTracker::value_after(const Hit& hit, const Range& range,
 void ValueTracker::update(Hit& hit, const decode::Culprit* culprit, const UserRegisters& registers,
                           bool newest) {
   const Range range = value_range(hit);
-  const MemoryValue after = value_after(hit, range, culprit, registers, newest);
+  MemoryValue before = value_before(hit, range);
+  const MemoryValue after = value_after(hit, range, before, culprit, registers, newest);
   if (shadow_.size() >= kMaxShadows) shadow_.clear();
-  MemoryValue& shadow = shadow_[{hit.pid.value, range.address.value()}];
-  hit.old_value = shadow;
+  shadow_[{hit.pid.value, range.address.value()}] = after;
+  hit.old_value = before;
   hit.new_value = after;
-  shadow = after;
 }
 
 }  // namespace trapline::command

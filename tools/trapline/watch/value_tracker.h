@@ -1,9 +1,11 @@
 // What the watched bytes were before and after each hit.
 //
-// The new value is computed from the culprit instruction and the registers where they tell it; else
-// it is what the collector saw at the trap; else, for the newest hit only, what memory holds now
-// (approximate). The old value is the new value of the hit before. A hole in the sequence (a lost
-// hit, a hit whose result is unknown) makes the next old value unknown rather than wrong.
+// The new value is what the collector read at the trap where that is exact; else it is computed
+// from the culprit instruction and the registers where they tell it; else it is what the collector
+// saw; else, for the newest hit only, what memory holds now (approximate). The old value is the new
+// value of the hit before, and no more than approximate where somebody may write without a hit. A
+// hole in the sequence (a lost hit, a hit whose result is unknown, an old value that the new one
+// disproves) makes the next old value unknown rather than wrong.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +31,10 @@ class ValueTracker {
   void read_initial(const Request& watch, std::span<const SlotRequest> slots,
                     bool target_is_stopped);
 
+  // Whether every write to the watched bytes is a hit, so that what the last hit left is what the
+  // next one finds. False until told.
+  void set_sees_all_writers(bool sees_all) { sees_all_writers_ = sees_all; }
+
   // Fills old_value and new_value of `hit`. `newest`: no later hit has been delivered yet, so
   // memory still holds its result.
   void update(Hit& hit, const decode::Culprit* culprit, const UserRegisters& registers,
@@ -44,7 +50,10 @@ class ValueTracker {
   };
   // Values are of the whole watch where it fits a word, else of the slot that fired.
   [[nodiscard]] Range value_range(const Hit& hit) const;
-  [[nodiscard]] MemoryValue value_after(const Hit& hit, const Range& range,
+  // What the hit found, as far as the hits before it tell.
+  [[nodiscard]] MemoryValue value_before(const Hit& hit, const Range& range) const;
+  // Takes `before` away if what the hit left proves it wrong.
+  [[nodiscard]] MemoryValue value_after(const Hit& hit, const Range& range, MemoryValue& before,
                                         const decode::Culprit* culprit,
                                         const UserRegisters& registers, bool newest);
   [[nodiscard]] MemoryValue read_now(const Range& range, Certainty certainty);
@@ -53,6 +62,7 @@ class ValueTracker {
   ProcessId pid_;
   MemoryReader& memory_;
   decode::CulpritFinder& finder_;
+  bool sees_all_writers_ = false;
   // By process (a forked child has memory of its own) and first byte. Bounded: see update().
   std::map<std::pair<std::int32_t, std::uint64_t>, MemoryValue> shadow_;
 };

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 #include <utility>
 #include <vector>
 
@@ -25,13 +24,6 @@ constexpr Nanoseconds kLongestWait{1 * kNanosecondsPerSecond};
 
 }  // namespace
 
-Nanoseconds monotonic_now() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return Nanoseconds{static_cast<std::uint64_t>(now.tv_sec) * kNanosecondsPerSecond +
-                     static_cast<std::uint64_t>(now.tv_nsec)};
-}
-
 std::string describe_exit(std::optional<int> wait_status) {
   if (!wait_status) return "the target ended";
   if (WIFSIGNALED(*wait_status))
@@ -42,7 +34,7 @@ std::string describe_exit(std::optional<int> wait_status) {
 Result<StopSignals> StopSignals::block() {
   sigset_t set;
   ::sigemptyset(&set);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, number);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::sigaddset(&set, number);
   if (::pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) {
     return fail(ErrorCode::os_failure, "signals cannot be blocked", errno);
   }
@@ -76,9 +68,12 @@ Result<std::string> WatchLoop::run() {
   const Nanoseconds start = monotonic_now();
   if (options_.duration) deadline_ = Nanoseconds{start.value + options_.duration->value};
   next_mapping_check_ = Nanoseconds{start.value + kMappingCheckInterval.value};
+  remember_module();
   while (true) {
     const auto busy = drain_once();
     if (!busy) return std::unexpected(busy.error());
+    // Its last hits and its exit status may have come after the drain.
+    if (notice_exit()) continue;
     if (const auto reason = ended(monotonic_now())) return *reason;
     if (*busy) continue;
     if (auto flushed = reporter_.flush(); !flushed)
@@ -95,6 +90,12 @@ Result<bool> WatchLoop::drain_once() {
   return drained->more_pending;
 }
 
+bool WatchLoop::notice_exit() {
+  if (target_exited_) return false;
+  target_exited_ = target_.has_exited();
+  return target_exited_;
+}
+
 std::optional<std::string> WatchLoop::ended(Nanoseconds now) {
   if (pipeline_.finished()) return pipeline_.finished();
   if (signals_.take()) return "interrupted";
@@ -102,7 +103,7 @@ std::optional<std::string> WatchLoop::ended(Nanoseconds now) {
     return fmt::format("{} s passed", static_cast<double>(options_.duration->value) /
                                           static_cast<double>(kNanosecondsPerSecond));
   }
-  if (target_gone_ || (target_.has_exited() && !target_.scope().follow_children)) {
+  if (target_gone_ || (target_exited_ && !target_.scope().follow_children)) {
     const auto reaped = pipeline_.wait_status() ? pipeline_.wait_status() : target_.reap();
     return describe_exit(reaped);
   }
@@ -114,14 +115,20 @@ std::optional<std::string> WatchLoop::ended(Nanoseconds now) {
   return std::nullopt;
 }
 
+void WatchLoop::remember_module() {
+  if (object_.module.empty()) return;
+  const auto mappings = linux_port::read_maps(target_.scope().pid);
+  if (mappings && !mappings->empty())
+    module_.emplace(*mappings, object_.module_start, object_.request.address);
+}
+
 bool WatchLoop::module_is_gone() const {
-  if (object_.module.empty()) return false;
+  // After an exec the mappings are another program's; the children still have the module.
+  if (!module_ || pipeline_.image_is_replaced()) return false;
   const auto mappings = linux_port::read_maps(target_.scope().pid);
   // A process that cannot be looked at is about to end, and says so itself.
   if (!mappings || mappings->empty()) return false;
-  return std::ranges::none_of(*mappings, [&](const linux_port::Mapping& mapping) {
-    return mapping.start <= object_.request.address && object_.request.address < mapping.end;
-  });
+  return !module_->holds_in(*mappings);
 }
 
 Nanoseconds WatchLoop::wait_limit(Nanoseconds now) const {
@@ -136,7 +143,9 @@ Nanoseconds WatchLoop::wait_limit(Nanoseconds now) const {
 void WatchLoop::wait(Nanoseconds limit) {
   std::vector<pollfd> entries;
   entries.push_back({.fd = signals_.descriptor(), .events = POLLIN, .revents = 0});
-  entries.push_back({.fd = target_.exit_descriptor(), .events = POLLIN, .revents = 0});
+  // It stays readable: with --children the watch goes on, and would never wait again.
+  if (!target_exited_)
+    entries.push_back({.fd = target_.exit_descriptor(), .events = POLLIN, .revents = 0});
   for (const int descriptor : collector_.descriptors()) {
     entries.push_back({.fd = descriptor, .events = POLLIN, .revents = 0});
   }

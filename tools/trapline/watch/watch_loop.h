@@ -8,8 +8,10 @@
 #include "base/failure.h"
 #include "ports/linux/collector.h"
 #include "ports/linux/file_descriptor.h"
+#include "ports/linux/monotonic_clock.h"
 #include "report/reporter.h"
 #include "tools/trapline/watch/hit_pipeline.h"
+#include "tools/trapline/watch/module_presence.h"
 #include "tools/trapline/watch/target.h"
 #include "tools/trapline/watch/watch_options.h"
 #include "tools/trapline/watch/watched_object.h"
@@ -17,8 +19,8 @@
 
 namespace trapline::command {
 
-// Takes SIGINT, SIGTERM and SIGHUP as data instead of interruptions, and ignores SIGPIPE and
-// SIGXFSZ.
+// Takes SIGINT, SIGTERM, SIGHUP and SIGQUIT as data instead of interruptions, and ignores SIGPIPE
+// and SIGXFSZ. A tracer that any of these ended would leave its debug registers in the target.
 class StopSignals {
  public:
   [[nodiscard]] static Result<StopSignals> block();
@@ -52,6 +54,9 @@ class WatchLoop {
   // Delivers all that has arrived, looking at signals between batches; true while hits keep coming.
   [[nodiscard]] Result<bool> drain_once();
   [[nodiscard]] std::optional<std::string> ended(Nanoseconds now);
+  // Whether the target was found to have exited since the last call.
+  [[nodiscard]] bool notice_exit();
+  void remember_module();
   [[nodiscard]] bool module_is_gone() const;
 
   const WatchOptions& options_;
@@ -64,11 +69,13 @@ class WatchLoop {
   std::optional<Nanoseconds> deadline_;
   Nanoseconds next_mapping_check_;
   bool target_gone_ = false;
+  bool target_exited_ = false;  // only as of the last look
+  std::optional<ModulePresence> module_;
 };
 
 // "the target exited with status 3", "the target was killed by signal 9".
 [[nodiscard]] std::string describe_exit(std::optional<int> wait_status);
 
-[[nodiscard]] Nanoseconds monotonic_now();
+using linux_port::monotonic_now;
 
 }  // namespace trapline::command

@@ -1,10 +1,45 @@
 #include "tools/trapline/watch/watch_session.h"
 
+#include <tuple>
 #include <utility>
 
 #include "ports/linux/native_architecture.h"
+#include "ports/linux/proc_fs.h"
 
 namespace trapline::command {
+namespace {
+
+// Whether only the process itself can write there. False where that cannot be told.
+bool is_private(ProcessId pid, const Request& watch) {
+  const auto mappings = linux_port::read_maps(pid);
+  if (!mappings) return false;
+  RemoteAddress next = watch.address;
+  const RemoteAddress end = watch.address + watch.length;
+  // By ascending address.
+  for (const linux_port::Mapping& mapping : *mappings) {
+    if (mapping.start > next || mapping.end <= next) continue;
+    if (mapping.shared) return false;
+    next = mapping.end;
+    if (next >= end) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<void> report_end(report::Reporter& reporter, report::WatchEnd end,
+                        const Result<std::string>& reason) {
+  if (reason) {
+    end.reason = *reason;
+    return reporter.end(end);
+  }
+  if (reason.error().error.code != ErrorCode::output_failed) {
+    end.reason = reason.error().message;
+    // The first failure is the one to tell.
+    std::ignore = reporter.end(end);
+  }
+  return std::unexpected(reason.error());
+}
 
 Result<std::unique_ptr<WatchSession>> WatchSession::install(const WatchOptions& options,
                                                             Target& target, ReportOutput& output) {
@@ -44,7 +79,13 @@ Result<void> WatchSession::prepare() {
   auto installed = install_collector(options_, target_.scope(), object_.plan);
   if (!installed) return std::unexpected(std::move(installed.error()));
   installed_ = std::move(*installed);
+  values_.set_sees_all_writers(sees_all_writers());
   return {};
+}
+
+bool WatchSession::sees_all_writers() const {
+  return !target_.scope().only_thread && installed_.report.sees_kernel_accesses &&
+         is_private(target_.scope().pid, object_.request);
 }
 
 report::WatchStart WatchSession::describe_start() const {
@@ -79,13 +120,14 @@ Result<void> WatchSession::run(const StopSignals& signals) {
   auto reason = watch(signals);
   output_.hurry();
   installed_.collector->stop(pipeline_);
-  if (!reason) return std::unexpected(std::move(reason.error()));
-  // The last hits may have come out only now, and among them the one that was waited for.
-  end_reason_ = pipeline_.finished().value_or(*reason);
+  if (reason) {
+    // The last hits may have come out only now, and among them the one that was waited for.
+    reason = pipeline_.finished().value_or(*reason);
+    end_reason_ = *reason;
+  }
   report::WatchEnd end = pipeline_.totals();
   end.duration = Nanoseconds{monotonic_now().value - began.value};
-  end.reason = end_reason_;
-  return output_.reporter().end(end);
+  return report_end(output_.reporter(), end, reason);
 }
 
 }  // namespace trapline::command

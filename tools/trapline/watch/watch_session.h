@@ -24,6 +24,11 @@
 
 namespace trapline::command {
 
+// Reports the end of a watch that ended for `reason`, also of one that failed: then the failure is
+// the reason it tells, and is returned. Only where the output itself failed nothing is written.
+[[nodiscard]] Result<void> report_end(report::Reporter& reporter, report::WatchEnd end,
+                                      const Result<std::string>& reason);
+
 class WatchSession {
  public:
   // Resolves WHAT in the target and sets the debug registers. All borrowed. On error nothing is
@@ -48,6 +53,8 @@ class WatchSession {
   [[nodiscard]] Result<void> prepare();
   [[nodiscard]] Result<std::string> watch(const StopSignals& signals);
   [[nodiscard]] report::WatchStart describe_start() const;
+  // Whether every write to what is watched is a hit.
+  [[nodiscard]] bool sees_all_writers() const;
 
   const WatchOptions& options_;
   Target& target_;
