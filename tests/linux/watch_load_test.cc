@@ -131,12 +131,13 @@ TEST(WatchLoad, InterruptEndsTheWatchThoughItsReaderHasStopped) {
 }
 
 TEST(WatchLoad, MemoryDoesNotGrowWithTheNumberOfHits) {
-  const FileRun few = watch_into_file("bump 2000");
-  const FileRun many = watch_into_file("bump 100000");
-  std::printf("peak memory: %ld KiB after 2000 hits, %ld KiB after 100000\n", few.peak_kib,
+  // Both fill the ring of a CPU several times over, and load all the symbols that they need.
+  const FileRun few = watch_into_file("bump 50000");
+  const FileRun many = watch_into_file("bump 250000");
+  std::printf("peak memory: %ld KiB after 50000 hits, %ld KiB after 250000\n", few.peak_kib,
               many.peak_kib);
-  // The rings (4 MiB for each CPU) fill up once; after that nothing may grow.
-  EXPECT_LT(many.peak_kib, few.peak_kib + 16 * 1024);
+  // The ring of another CPU, where the puppet may have moved to, takes 4 MiB.
+  EXPECT_LT(many.peak_kib, few.peak_kib + 8 * 1024);
 }
 
 TEST(WatchLoad, SummaryCountsEveryHit) {

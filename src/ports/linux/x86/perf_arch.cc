@@ -8,7 +8,9 @@ namespace trapline::linux_port {
 PerfArchitecture native_perf_architecture() {
   constexpr std::uint64_t kRefused = 1ULL << PERF_REG_X86_DS | 1ULL << PERF_REG_X86_ES |
                                      1ULL << PERF_REG_X86_FS | 1ULL << PERF_REG_X86_GS;
-  return {.registers = ((1ULL << PERF_REG_X86_64_MAX) - 1) & ~kRefused,
+  // Nothing is computed from these two, and each register costs some 60 ns a hit.
+  constexpr std::uint64_t kUseless = 1ULL << PERF_REG_X86_CS | 1ULL << PERF_REG_X86_SS;
+  return {.registers = ((1ULL << PERF_REG_X86_64_MAX) - 1) & ~kRefused & ~kUseless,
           .instruction_pointer = PERF_REG_X86_IP,
           .return_address_on_stack = true};
 }
