@@ -106,6 +106,11 @@ void TextReporter::append_value(const MemoryValue& value, ByteCount length) {
 void TextReporter::append_values(const Hit& hit) {
   if (hit.access == Access::execute) return;
   fmt::memory_buffer& buffer = records_.buffer();
+  if (hit.length != watch_.length) {
+    // One of several registers fired; written as *ADDR:LEN is, from the object's start.
+    fmt::format_to(fmt::appender(buffer), "+{}:{}  ", (hit.address - watch_.address).value,
+                   hit.length.value);
+  }
   const bool known = hit.old_value.certainty != Certainty::unknown ||
                      hit.new_value.certainty != Certainty::unknown;
   std::size_t width = 0;

@@ -98,6 +98,17 @@ TEST_F(TextReporterTest, ValuesThatAreNotCertainAreMarked) {
   EXPECT_THAT(hits(), HasSubstr("  ? -> ~42  bump"));
 }
 
+TEST_F(TextReporterTest, PartOfASplitWatchThatWasHitIsNamed) {
+  WatchStart start = sample_start();
+  start.request = {RemoteAddress(0x404058), ByteCount{16}, Access::write};
+  start.slots = 2;
+  begin({}, start);
+  SampleHit sample;
+  sample.hit.length = ByteCount{8};
+  report(sample);
+  EXPECT_THAT(hits(), HasSubstr("cpu 1  +8:8  "));
+}
+
 TEST_F(TextReporterTest, HitWithoutValuesHasNoArrow) {
   begin();
   SampleHit sample;
