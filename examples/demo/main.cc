@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -15,8 +16,13 @@ constexpr int kDeposits = 8;  // of each teller to each account
 constexpr long kAmount = 100;
 constexpr std::chrono::milliseconds kPause{10};
 
+// Owners are registered in the middle of the day, however slow the machine is: before the first
+// deposit the bug would do no harm.
+std::latch half_time{kTellers};
+
 void work_as_teller() {
   for (int round = 0; round < kDeposits; ++round) {
+    if (round == kDeposits / 2) half_time.count_down();
     for (int account = 0; account < kAccounts; ++account) deposit(account, kAmount);
     std::this_thread::sleep_for(kPause);
   }
@@ -25,7 +31,7 @@ void work_as_teller() {
 void register_owners() {
   const char* const names[kAccounts] = {"Ada Lovelace", "Alan Turing", "Barbara Liskov B",
                                         "Edsger Dijkstra"};
-  std::this_thread::sleep_for(kPause * kDeposits / 2);
+  half_time.wait();
   for (int account = 0; account < kAccounts; ++account) set_owner(account, names[account]);
 }
 

@@ -141,12 +141,17 @@ std::vector<int> take_slots(pid_t pid) {
 }
 
 bool all_slots_are_free(pid_t pid) {
-  const std::vector<int> descriptors = take_slots(pid);
-  for (const int fd : descriptors) ::close(fd);
-  return descriptors.size() == kSlots;
+  for (int tries = 0; tries < 2000; ++tries) {
+    const std::vector<int> descriptors = take_slots(pid);
+    for (const int fd : descriptors) ::close(fd);
+    if (descriptors.size() == kSlots) return true;
+    ::usleep(1000);
+  }
+  return false;
 }
 
 bool second_watch_has_every_slot(const Puppet& puppet, const std::string& collector) {
+  if (collector == "perf" && !all_slots_are_free(puppet.pid())) return false;
   Watch again(watch_arguments("cfg", puppet, {"--collector", collector}));
   const bool has_all = again.start().value("slots", std::size_t{0}) == kSlots;
   return again.interrupt().status == 0 && has_all;

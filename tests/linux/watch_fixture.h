@@ -75,7 +75,9 @@ class Watch {
 // The caller closes them.
 [[nodiscard]] std::vector<int> take_slots(pid_t pid);
 
-// True if all four debug registers of `pid` can be had: nothing is left installed.
+// True if all four debug registers of `pid` can soon be had: nothing is left installed. Not at
+// once: whoever looks for the holders of registers, as the doctor does, has copies of descriptors
+// meanwhile.
 [[nodiscard]] bool all_slots_are_free(pid_t pid);
 
 // The same, asked of a second watch that needs all four. After ptrace nobody else can ask: the

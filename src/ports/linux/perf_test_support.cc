@@ -132,4 +132,13 @@ std::size_t free_slots_of(ThreadId tid) {
   return occupy_slots(tid, 8).size();
 }
 
+bool slots_get_free(ThreadId tid, std::size_t slots) {
+  const auto deadline = Clock::now() + kPatience;
+  while (free_slots_of(tid) != slots) {
+    if (Clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
 }  // namespace trapline::linux_port::testing

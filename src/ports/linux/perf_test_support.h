@@ -79,6 +79,10 @@ class RecordingSink final : public SampleSink {
 
 // How many more breakpoint events the thread has room for, found by trying.
 [[nodiscard]] std::size_t free_slots_of(ThreadId tid);
+// Whether the thread soon has room for `slots` events. Not at once: whoever looks for the holders
+// of registers, as the doctor does in a test beside this one, has copies of our descriptors
+// meanwhile.
+[[nodiscard]] bool slots_get_free(ThreadId tid, std::size_t slots);
 // Events on the thread that watch nothing of interest: to take its slots.
 [[nodiscard]] std::vector<PerfEvent> occupy_slots(ThreadId tid, std::size_t count);
 
