@@ -2,7 +2,9 @@
 
 #include <execinfo.h>
 #include <sys/ucontext.h>
+#include <sys/uio.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -50,8 +52,13 @@ __attribute__((noinline)) void capture() {
   static std::array<void*, 256> frames;
   getcontext(&context);
   current->registers = to_user_registers(context.uc_mcontext);
-  const auto* const stack = reinterpret_cast<const std::byte*>(context.uc_mcontext.gregs[REG_RSP]);
-  current->stack.assign(stack, stack + current->stack_bytes);
+  // By the kernel, as a collector gets it: it stops where the stack ends, which may be sooner.
+  current->stack.resize(current->stack_bytes);
+  const iovec copy{current->stack.data(), current->stack.size()};
+  const iovec stack{reinterpret_cast<void*>(context.uc_mcontext.gregs[REG_RSP]),
+                    current->stack_bytes};
+  const ssize_t copied = ::process_vm_readv(::getpid(), &copy, 1, &stack, 1, 0);
+  current->stack.resize(copied < 0 ? 0 : static_cast<std::size_t>(copied));
   const int count = ::backtrace(frames.data(), static_cast<int>(frames.size()));
   current->callers.clear();
   // The first is inside this function, where the captured registers are, too.

@@ -10,7 +10,7 @@
 namespace trapline::symbols {
 
 struct Capture {
-  std::size_t stack_bytes = 2048;  // how many are to be copied; the stack must have them
+  std::size_t stack_bytes = 2048;  // how many are to be copied, if the stack has them
   UserRegisters registers;
   std::vector<std::byte> stack;
   std::vector<RemoteAddress> callers;  // as backtrace(3) has them
