@@ -5,9 +5,9 @@
 #include <chrono>
 #include <cstring>
 #include <initializer_list>
-#include <map>
 #include <vector>
 
+#include "decode/fake_memory.h"
 #include "decode/instruction.h"
 
 namespace trapline::decode {
@@ -17,33 +17,8 @@ constexpr std::uint64_t kCode = 0x401000;
 constexpr std::uint64_t kData = 0x7000;
 constexpr std::uint64_t kStack = 0x7fff0000;
 
+using testing::FakeMemory;
 using Bytes = std::vector<std::uint8_t>;
-
-// Memory made of the pieces a test puts there; everything else cannot be read.
-class FakeMemory final : public MemoryReader {
- public:
-  void put(std::uint64_t address, const Bytes& bytes) {
-    for (std::size_t index = 0; index < bytes.size(); ++index)
-      bytes_[address + index] = std::byte{bytes[index]};
-  }
-  [[nodiscard]] std::size_t read(RemoteAddress address, std::span<std::byte> destination) override {
-    ++reads;
-    bytes_read += destination.size();
-    std::size_t count = 0;
-    for (std::byte& byte : destination) {
-      const auto found = bytes_.find(address.value() + count);
-      if (found == bytes_.end()) break;
-      byte = found->second;
-      ++count;
-    }
-    return count;
-  }
-  int reads = 0;
-  std::size_t bytes_read = 0;
-
- private:
-  std::map<std::uint64_t, std::byte> bytes_;
-};
 
 UserRegisters registers_with(std::initializer_list<std::pair<X86Register, std::uint64_t>> values) {
   UserRegisters registers;

@@ -14,7 +14,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -111,22 +110,6 @@ Failure explain_end(const std::string& command, int status) {
               "library may be missing)"};
 }
 
-// The number after `key` in /proc/PID/status; of several, the one at `index`.
-std::optional<std::uint64_t> status_number(const std::string& status, const std::string& key,
-                                           int base, std::size_t index = 0) {
-  const std::size_t line = status.find("\n" + key + ":");
-  if (line == std::string::npos) return std::nullopt;
-  const char* text = status.c_str() + line + key.size() + 2;
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i <= index; ++i) {
-    char* end = nullptr;
-    number = std::strtoull(text, &end, base);
-    if (end == text) return std::nullopt;
-    text = end;
-  }
-  return number;
-}
-
 // The capabilities that the program at `path` is given (capabilities(7), File capabilities).
 std::uint64_t file_capabilities(const std::string& path) {
   vfs_ns_cap_data data{};
@@ -143,27 +126,22 @@ std::uint64_t file_capabilities(const std::string& path) {
 // case.
 const char* lost_privilege(ProcessId pid) {
   struct stat file{};
-  const std::string folder = "/proc/" + std::to_string(pid.value);
-  const auto status = read_file(folder + "/status");
-  if (!status || ::stat((folder + "/exe").c_str(), &file) != 0) return nullptr;
-  constexpr std::size_t kEffective = 1;  // real, effective, saved, file system
-  const auto differs = [&](const char* key, std::uint64_t owner) {
-    const auto effective = status_number(*status, key, 10, kEffective);
-    return effective && *effective != owner;
-  };
-  if ((file.st_mode & S_ISUID) != 0 && differs("Uid", file.st_uid)) return "set-uid program";
+  const std::string program = "/proc/" + std::to_string(pid.value) + "/exe";
+  const auto status = read_status(pid);
+  if (!status || ::stat(program.c_str(), &file) != 0) return nullptr;
+  if ((file.st_mode & S_ISUID) != 0 && status->effective_uid != file.st_uid)
+    return "set-uid program";
   // Here execve gives nothing to anybody, traced or not.
   struct statvfs mount{};
-  const bool is_nosuid =
-      ::statvfs((folder + "/exe").c_str(), &mount) == 0 && (mount.f_flag & ST_NOSUID) != 0;
-  if (is_nosuid || status_number(*status, "NoNewPrivs", 10).value_or(0) != 0) return nullptr;
+  const bool is_nosuid = ::statvfs(program.c_str(), &mount) == 0 && (mount.f_flag & ST_NOSUID) != 0;
+  if (is_nosuid || status->no_new_privileges) return nullptr;
   // Without the group's x, the bit once meant mandatory locking; execve(2) does not look at it.
   constexpr mode_t kSetGroup = S_ISGID | S_IXGRP;
-  if ((file.st_mode & kSetGroup) == kSetGroup && differs("Gid", file.st_gid))
-    return "set-gid program";
-  const auto permitted = status_number(*status, "CapPrm", 16);
-  const auto bounding = status_number(*status, "CapBnd", 16);
-  if (permitted && bounding && (file_capabilities(folder + "/exe") & *bounding & ~*permitted) != 0)
+  const gid_t gid = status->effective_gid.value_or(file.st_gid);
+  if ((file.st_mode & kSetGroup) == kSetGroup && gid != file.st_gid) return "set-gid program";
+  const auto permitted = status->permitted_capabilities;
+  const auto bounding = status->bounding_capabilities;
+  if (permitted && bounding && (file_capabilities(program) & *bounding & ~*permitted) != 0)
     return "program with file capabilities";
   return nullptr;
 }

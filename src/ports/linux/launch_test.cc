@@ -199,6 +199,12 @@ class LaunchPrivilegesTest : public LaunchTest {
     EXPECT_EQ(run_to_end(*command), 0);
   }
 
+  void give_to_group(gid_t group, mode_t mode) const {
+    ASSERT_EQ(::chown(program_.c_str(), 0, group), 0);
+    ASSERT_EQ(::chmod(program_.c_str(), mode), 0);
+  }
+
+  static constexpr gid_t kOtherGroup = 4242;
   std::string program_;
 };
 
@@ -210,25 +216,20 @@ TEST_F(LaunchPrivilegesTest, SetUidProgramIsRefusedToAnOrdinaryUserOnly) {
 }
 
 TEST_F(LaunchPrivilegesTest, SetGidProgramIsRefusedToAnOrdinaryUserOnly) {
-  constexpr gid_t kOtherGroup = 4242;
-  ASSERT_EQ(::chown(program_.c_str(), 0, kOtherGroup), 0);
-  ASSERT_EQ(::chmod(program_.c_str(), 02755), 0);
+  ASSERT_NO_FATAL_FAILURE(give_to_group(kOtherGroup, 02755));
   EXPECT_THAT(start_as_nobody(program_),
               HasSubstr("is a set-gid program, which would run without its privileges"));
   start_as_root();
 }
 
 TEST_F(LaunchPrivilegesTest, SetGidBitWithoutGroupExecutionGivesNothing) {
-  constexpr gid_t kOtherGroup = 4242;
-  ASSERT_EQ(::chown(program_.c_str(), 0, kOtherGroup), 0);
-  ASSERT_EQ(::chmod(program_.c_str(), 02745), 0);
+  ASSERT_NO_FATAL_FAILURE(give_to_group(kOtherGroup, 02745));
   EXPECT_EQ(start_as_nobody(program_), "");
 }
 
 TEST_F(LaunchPrivilegesTest, SetGidProgramOfTheUsersOwnGroupIsStarted) {
   constexpr gid_t kNobodysGroup = 65534;
-  ASSERT_EQ(::chown(program_.c_str(), 0, kNobodysGroup), 0);
-  ASSERT_EQ(::chmod(program_.c_str(), 02755), 0);
+  ASSERT_NO_FATAL_FAILURE(give_to_group(kNobodysGroup, 02755));
   EXPECT_EQ(start_as_nobody(program_), "");
 }
 

@@ -105,6 +105,14 @@ std::optional<Number> find_number(std::string_view text, std::string_view key, i
   return parse_whole<Number>(*field, base);
 }
 
+// "Uid" and "Gid" have four: real, effective, saved, of the file system.
+std::optional<std::uint32_t> find_effective_id(std::string_view text, std::string_view key) {
+  auto ids = find_field(text, key);
+  if (!ids) return std::nullopt;
+  take_until(*ids, '\t');
+  return parse_whole<std::uint32_t>(take_until(*ids, '\t'));
+}
+
 Error error_of_open(int error) {
   switch (error) {
     case ENOENT:
@@ -219,12 +227,10 @@ std::expected<ProcessStatus, Error> parse_status(std::string_view text) {
   const auto tid = find_number<std::int32_t>(text, "Pid");
   const auto tracer = find_number<std::int32_t>(text, "TracerPid");
   const auto capabilities = find_number<std::uint64_t>(text, "CapEff", 16);
-  auto uids = find_field(text, "Uid");
-  if (!name || !state || state->empty() || !tgid || !tid || !tracer || !capabilities || !uids)
+  const auto effective_uid = find_effective_id(text, "Uid");
+  if (!name || !state || state->empty() || !tgid || !tid || !tracer || !capabilities ||
+      !effective_uid)
     return std::unexpected(kBadSyntax);
-  take_until(*uids, '\t');  // the real uid stands before the effective one
-  const auto effective_uid = parse_whole<std::uint32_t>(take_until(*uids, '\t'));
-  if (!effective_uid) return std::unexpected(kBadSyntax);
 
   ProcessStatus status;
   status.name = unescape(*name, "\\n", '\n');
@@ -233,7 +239,11 @@ std::expected<ProcessStatus, Error> parse_status(std::string_view text) {
   status.tid = ThreadId{*tid};
   status.tracer = ProcessId{*tracer};
   status.effective_uid = *effective_uid;
+  status.effective_gid = find_effective_id(text, "Gid");
   status.effective_capabilities = *capabilities;
+  status.permitted_capabilities = find_number<std::uint64_t>(text, "CapPrm", 16);
+  status.bounding_capabilities = find_number<std::uint64_t>(text, "CapBnd", 16);
+  status.no_new_privileges = find_number<int>(text, "NoNewPrivs").value_or(0) != 0;
   // Absent from kernels built without CONFIG_SECCOMP.
   if (find_field(text, "Seccomp")) {
     const auto mode = find_number<int>(text, "Seccomp");
@@ -281,6 +291,21 @@ Result<std::vector<Mapping>> read_maps(ProcessId pid) {
   auto mappings = parse_maps(*text);
   if (!mappings) return explain(mappings.error(), pid, path);
   return *std::move(mappings);
+}
+
+bool is_private_memory(ProcessId pid, RemoteAddress start, ByteCount length) {
+  const auto mappings = read_maps(pid);
+  if (!mappings) return false;
+  RemoteAddress next = start;
+  const RemoteAddress end = start + length;
+  // By ascending address.
+  for (const Mapping& mapping : *mappings) {
+    if (!mapping.contains(next)) continue;
+    if (mapping.shared) return false;
+    next = mapping.end;
+    if (next >= end) return true;
+  }
+  return false;
 }
 
 Result<ProcessStatus> read_status(ProcessId pid) {

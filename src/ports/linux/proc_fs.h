@@ -29,6 +29,10 @@ struct Mapping {
   std::uint64_t file_offset = 0;
   std::uint64_t inode = 0;
   std::string path;  // "" for anonymous memory; "[heap]"; may end in " (deleted)"
+
+  [[nodiscard]] bool contains(RemoteAddress address) const {
+    return start <= address && address < end;
+  }
 };
 
 // Lines that do not parse are errors, not skipped: bad_syntax.
@@ -41,8 +45,12 @@ struct ProcessStatus {
   ThreadId tid;
   ProcessId tracer;  // 0: not traced
   std::uint32_t effective_uid = 0;
-  std::uint64_t effective_capabilities = 0;  // CapEff, a bit mask by capability number
-  int seccomp_mode = 0;                      // 0 off, 1 strict, 2 filter
+  std::optional<std::uint32_t> effective_gid;
+  std::uint64_t effective_capabilities = 0;             // CapEff, a bit mask by capability number
+  std::optional<std::uint64_t> permitted_capabilities;  // CapPrm
+  std::optional<std::uint64_t> bounding_capabilities;   // CapBnd
+  bool no_new_privileges = false;                       // prctl(PR_SET_NO_NEW_PRIVS)
+  int seccomp_mode = 0;                                 // 0 off, 1 strict, 2 filter
 };
 [[nodiscard]] std::expected<ProcessStatus, Error> parse_status(std::string_view text);
 
@@ -55,6 +63,8 @@ struct ProcessStatus {
 [[nodiscard]] std::expected<std::string, Error> read_file(const std::string& path);
 
 [[nodiscard]] Result<std::vector<Mapping>> read_maps(ProcessId pid);
+// Whether only the process itself can write to all these bytes. False where that cannot be told.
+[[nodiscard]] bool is_private_memory(ProcessId pid, RemoteAddress start, ByteCount length);
 [[nodiscard]] Result<ProcessStatus> read_status(ProcessId pid);
 [[nodiscard]] Result<ProcessStatus> read_status(ProcessId pid, ThreadId tid);
 // Every thread at this moment, ascending.

@@ -89,6 +89,7 @@ TEST(ParseStatus, ReadsTheFieldsItKnows) {
   EXPECT_EQ(status->tid, ThreadId{101});
   EXPECT_EQ(status->tracer, ProcessId{77});
   EXPECT_EQ(status->effective_uid, 1001U);
+  EXPECT_EQ(status->effective_gid, 0U);
   EXPECT_EQ(status->effective_capabilities, 0x1fffeffffffU);
   EXPECT_EQ(status->seccomp_mode, 2);
 }
@@ -131,9 +132,8 @@ TEST(ReadMaps, FindsThisFunctionInExecutableMemory) {
   const auto maps = read_maps(ProcessId{::getpid()});
   ASSERT_TRUE(maps.has_value()) << maps.error().message;
   const RemoteAddress here(reinterpret_cast<std::uintptr_t>(&find_auxv));
-  const auto found = std::find_if(maps->begin(), maps->end(), [here](const Mapping& mapping) {
-    return mapping.start <= here && here < mapping.end;
-  });
+  const auto found = std::ranges::find_if(
+      *maps, [here](const Mapping& mapping) { return mapping.contains(here); });
   ASSERT_NE(found, maps->end());
   EXPECT_TRUE(found->executable);
   EXPECT_EQ(found->path, executable_path(ProcessId{::getpid()}));

@@ -25,14 +25,6 @@ constexpr Nanoseconds kSweepInterval{20'000'000};
 // A program that hits in a loop stops again sooner than sleeping and being woken takes.
 constexpr Nanoseconds kLinger{50'000};
 
-// A value read while the only thread is stopped is exact if nobody outside can write there.
-bool is_private_memory(ProcessId pid, RemoteAddress address) {
-  const auto mappings = read_maps(pid);
-  return mappings && std::ranges::any_of(*mappings, [&](const Mapping& mapping) {
-           return mapping.start <= address && address < mapping.end && !mapping.shared;
-         });
-}
-
 }  // namespace
 
 Tracer::Tracer(const TargetScope& scope, const Plan& plan, const Reservation& reservation,
@@ -41,7 +33,8 @@ Tracer::Tracer(const TargetScope& scope, const Plan& plan, const Reservation& re
       plan_(plan),
       reservation_(reservation),
       samples_(plan, options,
-               !scope.only_thread && is_private_memory(scope.pid, plan.slots().front().address)) {}
+               !scope.only_thread &&
+                   is_private_memory(scope.pid, plan.slots().front().address, ByteCount{1})) {}
 
 std::uintptr_t Tracer::options() const {
   std::uintptr_t wanted = PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT;

@@ -8,9 +8,8 @@ namespace {
 using linux_port::Mapping;
 
 const Mapping* find_mapping(std::span<const Mapping> mappings, RemoteAddress address) {
-  const auto found = std::ranges::find_if(mappings, [&](const Mapping& mapping) {
-    return mapping.start <= address && address < mapping.end;
-  });
+  const auto found = std::ranges::find_if(
+      mappings, [&](const Mapping& mapping) { return mapping.contains(address); });
   return found == mappings.end() ? nullptr : &*found;
 }
 

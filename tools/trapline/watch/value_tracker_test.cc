@@ -4,38 +4,20 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <vector>
+
+#include "decode/fake_memory.h"
 
 namespace trapline::command {
 namespace {
+
+using decode::testing::FakeMemory;
 
 constexpr std::uint64_t kCode = 0x401000;
 constexpr std::uint64_t kData = 0x7000;
 constexpr ProcessId kPid{10};
 const std::vector<std::uint8_t> kIncrement{0xff, 0x00};  // inc dword ptr [rax]
 const std::vector<std::uint8_t> kStore{0x89, 0x18};      // mov [rax], ebx
-
-class FakeMemory final : public MemoryReader {
- public:
-  void put(std::uint64_t address, const std::vector<std::uint8_t>& bytes) {
-    for (std::size_t index = 0; index < bytes.size(); ++index)
-      bytes_[address + index] = std::byte{bytes[index]};
-  }
-  [[nodiscard]] std::size_t read(RemoteAddress address, std::span<std::byte> destination) override {
-    std::size_t count = 0;
-    for (std::byte& byte : destination) {
-      const auto found = bytes_.find(address.value() + count);
-      if (found == bytes_.end()) break;
-      byte = found->second;
-      ++count;
-    }
-    return count;
-  }
-
- private:
-  std::map<std::uint64_t, std::byte> bytes_;
-};
 
 // An int that is 5, watched in a process that was stopped when it was read.
 class ValueTrackerTest : public ::testing::Test {

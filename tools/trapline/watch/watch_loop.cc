@@ -10,10 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include "ports/linux/monotonic_clock.h"
 #include "ports/linux/proc_fs.h"
 
 namespace trapline::command {
 namespace {
+
+using linux_port::monotonic_now;
 
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;

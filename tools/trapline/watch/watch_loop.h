@@ -8,7 +8,6 @@
 #include "base/failure.h"
 #include "ports/linux/collector.h"
 #include "ports/linux/file_descriptor.h"
-#include "ports/linux/monotonic_clock.h"
 #include "report/reporter.h"
 #include "tools/trapline/watch/hit_pipeline.h"
 #include "tools/trapline/watch/module_presence.h"
@@ -75,7 +74,5 @@ class WatchLoop {
 
 // "the target exited with status 3", "the target was killed by signal 9".
 [[nodiscard]] std::string describe_exit(std::optional<int> wait_status);
-
-using linux_port::monotonic_now;
 
 }  // namespace trapline::command

@@ -3,30 +3,11 @@
 #include <tuple>
 #include <utility>
 
+#include "ports/linux/monotonic_clock.h"
 #include "ports/linux/native_architecture.h"
 #include "ports/linux/proc_fs.h"
 
 namespace trapline::command {
-namespace {
-
-// Whether only the process itself can write there. False where that cannot be told.
-bool is_private(ProcessId pid, const Request& watch) {
-  const auto mappings = linux_port::read_maps(pid);
-  if (!mappings) return false;
-  RemoteAddress next = watch.address;
-  const RemoteAddress end = watch.address + watch.length;
-  // By ascending address.
-  for (const linux_port::Mapping& mapping : *mappings) {
-    if (mapping.start > next || mapping.end <= next) continue;
-    if (mapping.shared) return false;
-    next = mapping.end;
-    if (next >= end) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
 Result<void> report_end(report::Reporter& reporter, report::WatchEnd end,
                         const Result<std::string>& reason) {
   if (reason) {
@@ -85,7 +66,8 @@ Result<void> WatchSession::prepare() {
 
 bool WatchSession::sees_all_writers() const {
   return !target_.scope().only_thread && installed_.report.sees_kernel_accesses &&
-         is_private(target_.scope().pid, object_.request);
+         linux_port::is_private_memory(target_.scope().pid, object_.request.address,
+                                       object_.request.length);
 }
 
 report::WatchStart WatchSession::describe_start() const {
@@ -97,7 +79,7 @@ report::WatchStart WatchSession::describe_start() const {
   start.collector = installed_.collector->name();
   start.cpus = installed_.report.cpus;
   start.slots = object_.plan.slots().size();
-  start.began = monotonic_now();
+  start.began = linux_port::monotonic_now();
   start.notes = object_.notes;
   start.notes.insert(start.notes.end(), installed_.notes.begin(), installed_.notes.end());
   return start;
@@ -116,7 +98,7 @@ Result<std::string> WatchSession::watch(const StopSignals& signals) {
 }
 
 Result<void> WatchSession::run(const StopSignals& signals) {
-  const Nanoseconds began = monotonic_now();
+  const Nanoseconds began = linux_port::monotonic_now();
   auto reason = watch(signals);
   output_.hurry();
   installed_.collector->stop(pipeline_);
@@ -126,7 +108,7 @@ Result<void> WatchSession::run(const StopSignals& signals) {
     end_reason_ = *reason;
   }
   report::WatchEnd end = pipeline_.totals();
-  end.duration = Nanoseconds{monotonic_now().value - began.value};
+  end.duration = Nanoseconds{linux_port::monotonic_now().value - began.value};
   return report_end(output_.reporter(), end, reason);
 }
 
