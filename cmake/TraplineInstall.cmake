@@ -2,7 +2,11 @@
 # the man page.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS trapline_core EXPORT trapline-targets)
+set(libraries trapline_core)
+if(TRAPLINE_HOSTED)
+  list(APPEND libraries trapline_linux_library)
+endif()
+install(TARGETS ${libraries} EXPORT trapline-targets)
 install(EXPORT trapline-targets NAMESPACE trapline:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/trapline)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/trapline-config.cmake.in
   ${CMAKE_BINARY_DIR}/trapline-config.cmake INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/trapline)
@@ -17,6 +21,8 @@ configure_file(${CMAKE_CURRENT_LIST_DIR}/trapline.pc.in ${CMAKE_BINARY_DIR}/trap
 install(FILES ${CMAKE_BINARY_DIR}/trapline.pc DESTINATION lib/pkgconfig)
 
 if(TRAPLINE_HOSTED)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/trapline-linux.pc.in ${CMAKE_BINARY_DIR}/trapline-linux.pc @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/trapline-linux.pc DESTINATION lib/pkgconfig)
   install(TARGETS trapline)
   install(FILES ${PROJECT_SOURCE_DIR}/docs/trapline.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endif()

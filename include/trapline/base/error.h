@@ -23,6 +23,9 @@ enum class ErrorGroup : std::uint8_t {
 
 enum class ErrorCode : std::uint8_t {
   interrupted,         // retry
+  timed_out,           // retry: a CPU did not arrive within its time limit
+  hotplug_disabled,    // retry: hotplug_disable is in force
+  injected_failure,    // retry: fail_at asked for it, once
   empty_range,         // change_request: a length of zero
   range_too_long,      // change_request: more than the free slots can cover
   range_wraps,         // change_request: address + length passes the end of the address space
@@ -35,6 +38,12 @@ enum class ErrorCode : std::uint8_t {
   bad_type,            // change_request: the type does not allow this operation
   unreadable_memory,   // change_request: an address that cannot be read was needed
   no_such_process,     // change_request
+  bad_number,          // change_request: a hotplug state outside its range, or without a name
+  number_taken,        // change_request: another hotplug state has this number
+  range_full,          // change_request: no dynamic hotplug state of this section is left
+  cannot_fail,         // change_request: fail_at for a hotplug state that has no way to fail
+  last_cpu,            // change_request: the last online CPU cannot be taken down
+  cpu_not_present,     // change_request
   no_free_slot,        // free_slot
   permission_denied,   // ask_privilege
   not_supported,       // unsupported
@@ -43,14 +52,24 @@ enum class ErrorCode : std::uint8_t {
   output_failed,       // io: the output cannot be written
   os_failure,          // io: a system call failed in a way that none of the above names
   limit_reached,       // io: descriptors, locked memory or another resource limit
+  teardown_failed,     // io: what was removed could not be torn down on every CPU
   not_reserved,        // bug: release of something that is not held
   duplicate,           // bug: the same thing added twice
   wrong_state,         // bug: a call out of order
+  foreign_state,       // bug: a hotplug state of another machine, or one that is gone
+  instances_left,      // bug: a hotplug state is removed before its instances
+  not_multi_instance,  // bug: an instance for a hotplug state that has none, or the reverse
+  in_callback,         // bug: a hotplug callback asks for a hotplug operation
+  lock_held,           // bug: a call that takes the hotplug lock, from within its read lock
+  lock_not_held,       // bug: a _cpuslocked call without the hotplug read lock
 };
 
 [[nodiscard]] constexpr ErrorGroup group_of(ErrorCode code) {
   switch (code) {
     case ErrorCode::interrupted:
+    case ErrorCode::timed_out:
+    case ErrorCode::hotplug_disabled:
+    case ErrorCode::injected_failure:
       return ErrorGroup::retry;
     case ErrorCode::empty_range:
     case ErrorCode::range_too_long:
@@ -64,6 +83,12 @@ enum class ErrorCode : std::uint8_t {
     case ErrorCode::bad_type:
     case ErrorCode::unreadable_memory:
     case ErrorCode::no_such_process:
+    case ErrorCode::bad_number:
+    case ErrorCode::number_taken:
+    case ErrorCode::range_full:
+    case ErrorCode::cannot_fail:
+    case ErrorCode::last_cpu:
+    case ErrorCode::cpu_not_present:
       return ErrorGroup::change_request;
     case ErrorCode::no_free_slot:
       return ErrorGroup::free_slot;
@@ -76,10 +101,17 @@ enum class ErrorCode : std::uint8_t {
     case ErrorCode::output_failed:
     case ErrorCode::os_failure:
     case ErrorCode::limit_reached:
+    case ErrorCode::teardown_failed:
       return ErrorGroup::io;
     case ErrorCode::not_reserved:
     case ErrorCode::duplicate:
     case ErrorCode::wrong_state:
+    case ErrorCode::foreign_state:
+    case ErrorCode::instances_left:
+    case ErrorCode::not_multi_instance:
+    case ErrorCode::in_callback:
+    case ErrorCode::lock_held:
+    case ErrorCode::lock_not_held:
       return ErrorGroup::bug;
   }
   return ErrorGroup::bug;

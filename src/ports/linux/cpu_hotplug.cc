@@ -1,0 +1,183 @@
+#include "trapline/linux/cpu_hotplug.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "ports/linux/blocked_signals.h"
+#include "ports/linux/cpu_changes.h"
+#include "ports/linux/cpu_files.h"
+#include "ports/linux/file_descriptor.h"
+
+namespace trapline {
+namespace {
+
+using linux_port::CpuChange;
+using linux_port::CpuChangeSource;
+using linux_port::CpuFiles;
+using linux_port::FileDescriptor;
+using linux_port::LinuxHotplugPort;
+
+constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
+
+static_assert(HotplugPort<LinuxHotplugPort>);
+
+std::uint32_t limit_of(const CpuSet& possible) {
+  std::uint32_t limit = 0;
+  possible.for_each([&](CpuId cpu) { limit = std::max(limit, cpu.value + 1); });
+  return limit;
+}
+
+}  // namespace
+
+struct CpuHotplug::Impl {
+  Impl(const CpuHotplugOptions& wanted, std::uint32_t limit, CpuChangeSource changes)
+      : options(wanted),
+        port(wanted.cpu_folder, wanted.fences),
+        cpus(limit),
+        states(wanted.layout.count()),
+        machine(port, wanted.layout, cpus, states, wanted.tracer),
+        source(std::move(changes)) {}
+
+  [[nodiscard]] std::expected<void, Error> handle_changes(bool look);
+  void apply(const CpuChange& change);
+  void monitor(const std::stop_token& stop);
+  void watch_for_hung_callbacks(const std::stop_token& stop);
+  void begin_threads();
+
+  const CpuHotplugOptions options;
+  LinuxHotplugPort port;
+  std::vector<hotplug::CpuRecord> cpus;
+  std::vector<hotplug::StateRecord> states;
+  Machine machine;
+  std::mutex
+      source_mutex;  // guards source, and makes whoever reconciles wait for what is under way
+  CpuChangeSource source;
+  FileDescriptor wake;  // written to when the monitor is to end
+  // Last: they are joined before anything they use is gone.
+  std::jthread monitor_thread;
+  std::jthread watchdog_thread;
+};
+
+std::expected<void, Error> CpuHotplug::Impl::handle_changes(bool look) {
+  const std::lock_guard lock(source_mutex);
+  std::vector<CpuChange> changes;
+  const auto collected = source.collect(changes, look);
+  for (const CpuChange& change : changes) apply(change);
+  return collected;
+}
+
+void CpuHotplug::Impl::apply(const CpuChange& change) {
+  if (change.kind == CpuChange::Kind::came_online) {
+    port.expect_arrival(
+        change.cpu, {.learned = change.time, .earliest = change.earliest.value_or(change.time)});
+    // What went wrong is in the CPU's status, and was traced.
+    (void)machine.cpu_arrived(change.cpu);
+    return;
+  }
+  // Late news if the CPU has been started since, by ourselves or for an earlier change.
+  (void)machine.cpu_lost(change.cpu, [&] { return port.has_stayed_online(change.cpu) != true; });
+}
+
+void CpuHotplug::Impl::monitor(const std::stop_token& stop) {
+  const auto interval = source.descriptor() ? kReconcileWithEvents : kReconcileWithoutEvents;
+  while (!stop.stop_requested()) {
+    // poll(2) passes over a descriptor of -1.
+    pollfd entries[] = {{.fd = wake.get(), .events = POLLIN, .revents = 0},
+                        {.fd = source.descriptor().value_or(-1), .events = POLLIN, .revents = 0}};
+    const int ready = ::poll(entries, std::size(entries),
+                             static_cast<int>(interval.value / kNanosecondsPerMillisecond));
+    // An error of sysfs is one of this moment; the next look comes.
+    if (!stop.stop_requested()) (void)handle_changes(/*look=*/ready == 0);
+  }
+}
+
+void CpuHotplug::Impl::watch_for_hung_callbacks(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any ended;
+  std::unique_lock lock(mutex);
+  const std::chrono::nanoseconds interval(
+      std::max<std::uint64_t>(options.hung_limit.value / 4, kNanosecondsPerMillisecond));
+  while (!stop.stop_requested()) {
+    ended.wait_for(lock, stop, interval, [] { return false; });
+    machine.check_hung(options.hung_limit);
+  }
+}
+
+void CpuHotplug::Impl::begin_threads() {
+  // Signals are the application's own threads' business.
+  const linux_port::BlockedSignals blocked;
+  monitor_thread = std::jthread([this](const std::stop_token& stop) { monitor(stop); });
+  if (options.tracer != nullptr)
+    watchdog_thread =
+        std::jthread([this](const std::stop_token& stop) { watch_for_hung_callbacks(stop); });
+}
+
+CpuHotplug::CpuHotplug(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+CpuHotplug::~CpuHotplug() {
+  impl_->monitor_thread.request_stop();
+  const std::uint64_t one = 1;
+  // An eventfd takes any number that fits.
+  (void)!::write(impl_->wake.get(), &one, sizeof one);
+}
+
+std::expected<std::unique_ptr<CpuHotplug>, Error> CpuHotplug::start(
+    const CpuHotplugOptions& options) {
+  const CpuFiles files(options.cpu_folder);
+  const auto possible = files.possible();
+  if (!possible) return std::unexpected(possible.error());
+  auto source = CpuChangeSource::open(
+      files, options.listen ? CpuChangeSource::Events::listen : CpuChangeSource::Events::ignore);
+  if (!source) return std::unexpected(source.error());
+  const CpuSet online = source->online();
+  // Only what cannot be had for lack of memory or threads throws here.
+  try {
+    auto impl = std::make_unique<Impl>(options, limit_of(*possible), *std::move(source));
+    impl->wake = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!impl->wake.is_open()) return std::unexpected(Error{ErrorCode::limit_reached, errno});
+    const Nanoseconds now = impl->port.now();
+    online.for_each([&](CpuId cpu) {
+      // No states yet: nothing can fail but a CPU that has just gone, and its event will come.
+      impl->port.expect_arrival(cpu, {.learned = now, .earliest = now});
+      (void)impl->machine.cpu_arrived(cpu);
+    });
+    impl->begin_threads();
+    return std::unique_ptr<CpuHotplug>(new CpuHotplug(std::move(impl)));
+  } catch (const std::system_error& error) {
+    return std::unexpected(Error{ErrorCode::limit_reached, error.code().value()});
+  }
+}
+
+CpuHotplug::Machine& CpuHotplug::machine() {
+  return impl_->machine;
+}
+
+std::uint32_t CpuHotplug::cpu_limit() const {
+  return static_cast<std::uint32_t>(impl_->cpus.size());
+}
+
+bool CpuHotplug::hears_events() const {
+  return impl_->source.descriptor().has_value();
+}
+
+std::expected<void, Error> CpuHotplug::reconcile() {
+  if (impl_->port.reader_slot().in_callback) return std::unexpected(Error{ErrorCode::in_callback});
+  return impl_->handle_changes(/*look=*/true);
+}
+
+std::optional<linux_port::CpuArrival> CpuHotplug::arrival(CpuId cpu) const {
+  return impl_->port.arrival(cpu);
+}
+
+}  // namespace trapline

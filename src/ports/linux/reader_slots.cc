@@ -1,0 +1,105 @@
+#include "trapline/linux/reader_slots.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <climits>
+#include <utility>
+#include <vector>
+
+namespace trapline::linux_port {
+namespace {
+
+// Small numbers for threads: the lowest that no living thread has.
+class ThreadNumbers {
+ public:
+  [[nodiscard]] std::size_t take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) return next_++;
+    const std::size_t number = free_.back();
+    free_.pop_back();
+    return number;
+  }
+  void give_back(std::size_t number) {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(number);
+  }
+
+ private:
+  std::mutex mutex_;  // guards both
+  std::size_t next_ = 0;
+  std::vector<std::size_t> free_;
+};
+
+// Threads end after the objects of static storage have been destroyed, so this one never is.
+ThreadNumbers& thread_numbers() {
+  static auto* const numbers = new ThreadNumbers;
+  return *numbers;
+}
+
+class OwnNumber {
+ public:
+  OwnNumber() : number_(thread_numbers().take()) {}
+  OwnNumber(const OwnNumber&) = delete;
+  OwnNumber& operator=(const OwnNumber&) = delete;
+  ~OwnNumber() { thread_numbers().give_back(number_); }
+  [[nodiscard]] std::size_t get() const { return number_; }
+
+ private:
+  std::size_t number_;
+};
+
+std::size_t own_thread_number() {
+  thread_local const OwnNumber number;
+  return number.get();
+}
+
+std::uint64_t next_id() {
+  static std::atomic<std::uint64_t> ids{0};
+  return ids.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
+
+thread_local constinit ReaderSlots::LastUsed ReaderSlots::last_used;
+
+void FutexWord::wait_while_equal(std::uint32_t value) {
+  static_assert(sizeof(value_) == sizeof(std::uint32_t));
+  ::syscall(SYS_futex, &value_, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+}
+
+void FutexWord::wake_all() {
+  ::syscall(SYS_futex, &value_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+}
+
+ReaderSlots::ReaderSlots() : id_(next_id()) {}
+
+ReaderSlots::~ReaderSlots() {
+  for (auto& chunk : chunks_) delete[] chunk.load(std::memory_order_relaxed);
+}
+
+ReaderSlots::Slot& ReaderSlots::find_mine() {
+  Slot& slot = slot_of(own_thread_number());
+  last_used = {id_, &slot};
+  return slot;
+}
+
+// Chunk k holds the numbers from 64 * (2^k - 1) on.
+ReaderSlots::Slot& ReaderSlots::slot_of(std::size_t thread_index) {
+  const std::size_t chunk = std::bit_width(thread_index / kFirstChunk + 1) - 1;
+  const std::size_t first = kFirstChunk * ((std::size_t{1} << chunk) - 1);
+  Slot* slots = chunks_[chunk].load(std::memory_order_acquire);
+  if (slots == nullptr) {
+    const std::lock_guard lock(growing_);
+    slots = chunks_[chunk].load(std::memory_order_relaxed);
+    if (slots == nullptr) {
+      slots = new Slot[chunk_size(chunk)];
+      // Pairs with the acquire in for_each, which reads the slots.
+      chunks_[chunk].store(slots, std::memory_order_release);
+    }
+  }
+  return slots[thread_index - first];
+}
+
+}  // namespace trapline::linux_port
