@@ -46,11 +46,26 @@ Json lost_record(std::uint64_t count) {
   return {{"type", "lost"}, {"count", count}};
 }
 
+Json cpu_record(const CpuEventView& event) {
+  Json record = {{"type", "cpu"}, {"time_ns", event.time.value}, {"cpu", event.cpu.value}};
+  record["event"] = event.is_online ? "online" : "offline";
+  if (!event.is_online) return record;
+  if (event.watched) {
+    record["gap_ns"] = event.gap.value;
+    record["reinstall_ns"] = event.reinstall.value;
+  } else {
+    record["watched"] = false;
+    record["reason"] = event.reason;
+  }
+  return record;
+}
+
 Json end_record(const WatchEnd& end) {
   Json record = {{"type", "end"}, {"hits", end.hits}, {"lost", end.lost}};
   if (end.lost_is_lower_bound) record["lost_is_lower_bound"] = true;
   record["filtered"] = end.filtered;
   record["undecided"] = end.undecided;
+  if (end.cpu_changes > 0) record["cpu_changes"] = end.cpu_changes;
   record["gap_ns"] = end.gap.value;
   record["duration_ns"] = end.duration.value;
   record["reason"] = end.reason;

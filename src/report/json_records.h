@@ -15,6 +15,7 @@ namespace trapline::report {
 
 [[nodiscard]] nlohmann::ordered_json start_record(const WatchStart& start);
 [[nodiscard]] nlohmann::ordered_json lost_record(std::uint64_t count);
+[[nodiscard]] nlohmann::ordered_json cpu_record(const CpuEventView& event);
 [[nodiscard]] nlohmann::ordered_json end_record(const WatchEnd& end);
 [[nodiscard]] nlohmann::ordered_json frame_records(std::span<const symbols::Frame> frames);
 

@@ -116,6 +116,11 @@ Result<void> JsonReporter::lost(std::uint64_t count) {
   return records_.settle();
 }
 
+Result<void> JsonReporter::cpu(const CpuEventView& event) {
+  fmt::format_to(fmt::appender(records_.buffer()), "{}\n", to_line(cpu_record(event)));
+  return records_.settle();
+}
+
 Result<void> JsonReporter::end(const WatchEnd& end) {
   fmt::format_to(fmt::appender(records_.buffer()), "{}\n", to_line(end_record(end)));
   return records_.flush();

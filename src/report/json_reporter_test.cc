@@ -61,9 +61,13 @@ class JsonReporterTest : public ::testing::Test {
 TEST_F(JsonReporterTest, LinesAreExactlyTheDocumentedOnes) {
   begin();
   report(SampleHit());
+  ASSERT_TRUE(reporter_.cpu(sample_offline()));
+  ASSERT_TRUE(reporter_.cpu(sample_online()));
   ASSERT_TRUE(reporter_.lost(12));
   WatchEnd end = sample_end();
   end.lost = 12;
+  end.cpu_changes = 2;
+  end.gap = Nanoseconds{812'000};
   ASSERT_TRUE(reporter_.end(end));
 
   SampleHit unknown;
@@ -85,6 +89,8 @@ TEST_F(JsonReporterTest, LinesAreExactlyTheDocumentedOnes) {
   inlined.stack.frames[1].ip = *inlined.ip;
   inlined.stack.frames[1].offset = 8;
   report(inlined);
+
+  ASSERT_TRUE(reporter_.cpu(sample_unwatched()));
 
   MemoryFile summary_file;
   Output summary_output = Output::borrow(summary_file.descriptor(), "summary");
@@ -243,6 +249,23 @@ TEST_F(JsonReporterTest, EndTellsWhetherMoreMayBeLost) {
   end.lost_is_lower_bound = true;
   ASSERT_TRUE(reporter_.end(end));
   EXPECT_EQ(last()["lost_is_lower_bound"], true);
+}
+
+TEST_F(JsonReporterTest, EndCountsCpuChangesWhereThereWereAny) {
+  begin();
+  ASSERT_TRUE(reporter_.end(sample_end()));
+  EXPECT_FALSE(last().contains("cpu_changes"));
+  EXPECT_EQ(last()["gap_ns"], 0);
+}
+
+TEST_F(JsonReporterTest, CpuEventTellsNothingThatIsNotKnown) {
+  begin();
+  ASSERT_TRUE(reporter_.cpu(sample_offline()));
+  EXPECT_EQ(last(),
+            Json::parse(R"({"type":"cpu","time_ns":1600000000,"cpu":1,"event":"offline"})"));
+  ASSERT_TRUE(reporter_.cpu(sample_unwatched()));
+  EXPECT_FALSE(last().contains("gap_ns"));
+  EXPECT_FALSE(last().contains("reinstall_ns"));
 }
 
 TEST_F(JsonReporterTest, ManyStacksKeepTheirOwnText) {

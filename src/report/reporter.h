@@ -69,13 +69,28 @@ struct AccessPlace {
   return padded.substr(0, padded.find('\0'));
 }
 
+// A CPU went away or came back during a watch of the whole machine.
+struct CpuEventView {
+  CpuId cpu{};
+  bool is_online = false;
+  Nanoseconds time{};  // CLOCK_MONOTONIC
+  // Of one that is online and watched: for how long at most it ran without being watched, and the
+  // time from the kernel's event to the watch working again.
+  Nanoseconds gap{};
+  Nanoseconds reinstall{};
+  // False: it is online and hits on it are missed; `reason` is a sentence that says why.
+  bool watched = true;
+  std::string_view reason = {};  // borrowed: valid only during the call
+};
+
 struct WatchEnd {
   std::uint64_t hits = 0;  // delivered, after --when
   std::uint64_t lost = 0;
   bool lost_is_lower_bound = false;  // hits could not all be counted: more may be lost
   std::uint64_t filtered = 0;        // caught, and rejected by --when
   std::uint64_t undecided = 0;       // caught, and reported although --when could not be evaluated
-  Nanoseconds gap;
+  std::uint64_t cpu_changes = 0;     // CPUs that went offline or came online, counted each time
+  Nanoseconds gap;  // of every CPU, how long at most it was online and not watched; the sum
   Nanoseconds duration;
   std::string reason;  // "interrupted", "the target exited with status 0", "100 hits", ...
 };
@@ -92,6 +107,7 @@ class Reporter {
   [[nodiscard]] virtual Result<void> start(const WatchStart& start) = 0;
   [[nodiscard]] virtual Result<void> hit(const HitView& hit) = 0;
   [[nodiscard]] virtual Result<void> lost(std::uint64_t count) = 0;
+  [[nodiscard]] virtual Result<void> cpu(const CpuEventView& event) = 0;
   [[nodiscard]] virtual Result<void> end(const WatchEnd& end) = 0;
   // Writes out what is buffered; called when the watch has nothing else to do, so that a reader
   // sees hits promptly.

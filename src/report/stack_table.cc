@@ -21,6 +21,7 @@ void StackTable::flatten(const StackKey& key) {
   // What follows depends on these, so that no two keys have the same words.
   flat_.push_back((key.in_kernel ? kKernel : 0) | (key.culprit_ip ? kCulprit : 0) |
                   (key.user_ip ? kUserIp : 0));
+  flat_.push_back(key.view);
   flat_.push_back(key.trap_ip.value());
   if (key.culprit_ip) flat_.push_back(key.culprit_ip->value());
   if (key.user_ip) flat_.push_back(key.user_ip->value());

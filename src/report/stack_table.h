@@ -18,6 +18,9 @@ namespace trapline::report {
 
 // What makes two stacks the same. Borrowed.
 struct StackKey {
+  // Whose code the addresses of user mode are of: in another process, or after code was replaced,
+  // they mean something else. 0 if there are none.
+  std::uint64_t view = 0;
   RemoteAddress trap_ip;
   std::optional<RemoteAddress> culprit_ip = std::nullopt;
   bool in_kernel = false;

@@ -59,6 +59,8 @@ TEST_F(StackTableTest, EveryPartOfTheKeyTellsStacksApart) {
       {.trap_ip = ip, .user_ip = RemoteAddress(0), .callers = one},
       {.trap_ip = ip, .callers = two},
       {.trap_ip = ip, .callers = none},
+      {.view = 1, .trap_ip = ip, .callers = one},
+      {.view = 10, .trap_ip = RemoteAddress(1), .callers = one},
   };
   std::set<std::uint64_t> ids;
   for (const StackKey& key : keys) ids.insert(id_of(key));

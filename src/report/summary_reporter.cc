@@ -65,6 +65,17 @@ Result<void> SummaryReporter::lost(std::uint64_t count) {
   return remarks_.flush();
 }
 
+Result<void> SummaryReporter::cpu(const CpuEventView& event) {
+  if (!began_) began_ = event.time;
+  if (format_ == Format::json) {
+    append_line(records_, cpu_record(event));
+    return records_.settle();
+  }
+  if (event.watched) return {};
+  append_cpu_event(remarks_.buffer(), event, *began_);
+  return remarks_.flush();
+}
+
 Result<void> SummaryReporter::end(const WatchEnd& end) {
   return format_ == Format::json ? end_json(end) : end_text(end);
 }

@@ -1,4 +1,7 @@
 // --summary: no line per hit; at the end a table of who touched the memory, by stack.
+//
+// Of CPUs that went offline and came back, text tells how many and the gap they left, at the end;
+// only a CPU that cannot be watched gets a line of its own, at once. JSON has every record.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +28,7 @@ class SummaryReporter : public Reporter {
   [[nodiscard]] Result<void> start(const WatchStart& start) override;
   [[nodiscard]] Result<void> hit(const HitView& view) override;
   [[nodiscard]] Result<void> lost(std::uint64_t count) override;
+  [[nodiscard]] Result<void> cpu(const CpuEventView& event) override;
   [[nodiscard]] Result<void> end(const WatchEnd& end) override;
   [[nodiscard]] Result<void> flush() override { return records_.flush(); }
 

@@ -129,6 +129,17 @@ TEST_F(SummaryReporterTest, InlinedFramesAtOneAddressAreToldApart) {
   EXPECT_EQ(json_end().size(), 2U);
 }
 
+TEST_F(SummaryReporterTest, ProgramsAtOneAddressAreToldApart) {
+  begin(Format::json);
+  SampleHit sample;
+  sample.stack.frames = {{*sample.ip, "", 0, "", 0, "app", false}};
+  ASSERT_TRUE(reporter_->hit(sample.view()));
+  sample.stack.id = 2;
+  sample.stack.frames[0].module = "rival";
+  ASSERT_TRUE(reporter_->hit(sample.view()));
+  EXPECT_EQ(json_end().size(), 2U);
+}
+
 TEST_F(SummaryReporterTest, StacksBeyondTheLimitAreCountedTogether) {
   begin(Format::text, 2);
   for (std::uint64_t from = 1; from <= 5; ++from) report(from);
@@ -194,6 +205,31 @@ TEST_F(SummaryReporterTest, HitsOutOfOrderKeepTheEarliestAndLatestTime) {
   const auto rows = json_end();
   EXPECT_EQ(rows[0]["first_ns"], 1'000);
   EXPECT_EQ(rows[0]["last_ns"], 3'000);
+}
+
+TEST_F(SummaryReporterTest, TextTellsOfCpusInItsTotalsAndAtOnceOnlyIfOneCannotBeWatched) {
+  begin(Format::text);
+  ASSERT_TRUE(reporter_->cpu(sample_offline()));
+  ASSERT_TRUE(reporter_->cpu(sample_online()));
+  EXPECT_THAT(remarks_file_.text(), Not(HasSubstr("cpu 1")));
+  ASSERT_TRUE(reporter_->cpu(sample_unwatched()));
+  EXPECT_THAT(remarks_file_.text(), HasSubstr("    0.700000  cpu 1 is online and not watched"));
+  WatchEnd totals = sample_end();
+  totals.cpu_changes = 1;
+  totals.gap = Nanoseconds{812'000};
+  ASSERT_TRUE(reporter_->end(totals));
+  EXPECT_THAT(remarks_file_.text(), HasSubstr("100 hits, 0 lost, 1 CPU change, unwatched for at "
+                                              "most 0.812 ms in 1.000 s: interrupted\n"));
+}
+
+TEST_F(SummaryReporterTest, JsonHasEveryCpuEvent) {
+  begin(Format::json);
+  ASSERT_TRUE(reporter_->cpu(sample_offline()));
+  ASSERT_TRUE(reporter_->cpu(sample_online()));
+  ASSERT_TRUE(reporter_->flush());
+  EXPECT_THAT(records_file_.text(),
+              HasSubstr(R"({"type":"cpu","time_ns":1600000000,"cpu":1,"event":"offline"})"));
+  EXPECT_THAT(records_file_.text(), HasSubstr(R"("gap_ns":812000,"reinstall_ns":640000})"));
 }
 
 TEST_F(SummaryReporterTest, NoHitMakesAnEmptyTable) {

@@ -14,7 +14,8 @@ void append_word(std::string& key, std::uint64_t word) {
   key.append(reinterpret_cast<const char*>(&word), sizeof word);
 }
 
-// Inlined frames share their address: the symbol tells them apart.
+// Inlined frames share their address: the symbol tells them apart. So do the frames of programs
+// that are at the same addresses: of those without symbols, the module.
 std::string key_of(const HitView& view) {
   std::string key;
   append_word(key, view.hit.in_kernel ? 1 : 0);
@@ -23,6 +24,7 @@ std::string key_of(const HitView& view) {
   for (const symbols::Frame& frame : view.stack.frames) {
     append_word(key, frame.ip.value());
     append_word(key, std::hash<std::string>{}(frame.symbol));
+    append_word(key, std::hash<std::string>{}(frame.module));
   }
   return key;
 }

@@ -67,6 +67,26 @@ WatchStart sample_start() {
   return start;
 }
 
+CpuEventView sample_offline() {
+  return {.cpu = CpuId{1}, .time = Nanoseconds{1'600'000'000}};
+}
+
+CpuEventView sample_online() {
+  return {.cpu = CpuId{1},
+          .is_online = true,
+          .time = Nanoseconds{1'700'000'000},
+          .gap = Nanoseconds{812'000},
+          .reinstall = Nanoseconds{640'000}};
+}
+
+CpuEventView sample_unwatched() {
+  return {.cpu = CpuId{1},
+          .is_online = true,
+          .time = Nanoseconds{1'700'000'000},
+          .watched = false,
+          .reason = "all 4 debug registers of CPU 1 are taken"};
+}
+
 WatchEnd sample_end() {
   WatchEnd end;
   end.hits = 100;

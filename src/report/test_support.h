@@ -43,6 +43,11 @@ struct SampleHit {
 
 // The watch that finds it: began at 1 s, on CPUs 0 and 1.
 [[nodiscard]] WatchStart sample_start();
+// CPU 1 goes offline at 1.6 s; comes online at 1.7 s with a gap of 0.812 ms; is online at 1.7 s and
+// cannot be watched.
+[[nodiscard]] CpuEventView sample_offline();
+[[nodiscard]] CpuEventView sample_online();
+[[nodiscard]] CpuEventView sample_unwatched();
 // 100 hits in one second.
 [[nodiscard]] WatchEnd sample_end();
 

@@ -31,6 +31,17 @@ void append_count(fmt::memory_buffer& buffer, std::uint64_t count, std::string_v
   fmt::format_to(fmt::appender(buffer), "{} {}{}", count, singular, count == 1 ? "" : "s");
 }
 
+// "0.812 ms", "3.000 s"; never less than it was, since it is told as a bound.
+void append_duration(fmt::memory_buffer& buffer, Nanoseconds duration) {
+  constexpr std::uint64_t kThousand = 1'000;
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  const bool is_long = duration.value >= kSecond;
+  const std::uint64_t unit = is_long ? kThousand * kThousand : kThousand;
+  const std::uint64_t thousandths = duration.value / unit + (duration.value % unit == 0 ? 0 : 1);
+  fmt::format_to(fmt::appender(buffer), "{}.{:03} {}", thousandths / kThousand,
+                 thousandths % kThousand, is_long ? "s" : "ms");
+}
+
 void append_object(fmt::memory_buffer& buffer, const WatchStart& start) {
   append_printable(buffer, start.expression);
   buffer.append(std::string_view(" ("));
@@ -67,6 +78,24 @@ void append_lost(fmt::memory_buffer& buffer, std::uint64_t count) {
   buffer.append(std::string_view(" lost: they came faster than they could be read\n"));
 }
 
+void append_cpu_event(fmt::memory_buffer& buffer, const CpuEventView& event, Nanoseconds began) {
+  append_time(buffer, began, event.time);
+  fmt::format_to(fmt::appender(buffer), "cpu {} ", event.cpu.value);
+  if (!event.is_online) {
+    buffer.append(std::string_view("went offline"));
+  } else if (event.watched) {
+    buffer.append(std::string_view("is online; not watched for at most "));
+    append_duration(buffer, event.gap);
+    buffer.append(std::string_view(" (set "));
+    append_duration(buffer, event.reinstall);
+    buffer.append(std::string_view(" after the kernel's event)"));
+  } else {
+    buffer.append(std::string_view("is online and not watched, hits on it are missed: "));
+    append_printable(buffer, event.reason);
+  }
+  buffer.push_back('\n');
+}
+
 void append_end(fmt::memory_buffer& buffer, const WatchEnd& end) {
   const fmt::appender out(buffer);
   append_count(buffer, end.hits, "hit");
@@ -74,8 +103,14 @@ void append_end(fmt::memory_buffer& buffer, const WatchEnd& end) {
   if (end.filtered > 0) fmt::format_to(out, ", {} rejected by --when", end.filtered);
   if (end.undecided > 0)
     fmt::format_to(out, ", {} shown because --when could not be decided", end.undecided);
-  if (end.gap.value > 0)
-    fmt::format_to(out, ", unwatched for {:.3f} s", seconds_since(Nanoseconds{}, end.gap));
+  if (end.cpu_changes > 0) {
+    buffer.append(std::string_view(", "));
+    append_count(buffer, end.cpu_changes, "CPU change");
+  }
+  if (end.gap.value > 0) {
+    buffer.append(std::string_view(", unwatched for at most "));
+    append_duration(buffer, end.gap);
+  }
   fmt::format_to(out, " in {:.3f} s: ", seconds_since(Nanoseconds{}, end.duration));
   append_printable(buffer, end.reason);
   buffer.push_back('\n');
@@ -116,6 +151,10 @@ void append_place(fmt::memory_buffer& buffer, const AccessPlace& place,
   } else {
     append_frame(buffer, frames.front());
   }
+}
+
+void append_time(fmt::memory_buffer& buffer, Nanoseconds base, Nanoseconds time) {
+  fmt::format_to(fmt::appender(buffer), "{:12.6f}  ", seconds_since(base, time));
 }
 
 double seconds_since(Nanoseconds base, Nanoseconds time) {

@@ -17,6 +17,8 @@ namespace trapline::report {
 void append_start(fmt::memory_buffer& buffer, const WatchStart& start);
 // "2 hits lost: ..."
 void append_lost(fmt::memory_buffer& buffer, std::uint64_t count);
+// "    0.500000  cpu 1 went offline"; the time counts from `began`.
+void append_cpu_event(fmt::memory_buffer& buffer, const CpuEventView& event, Nanoseconds began);
 // "100 hits, 0 lost in 1.000 s: interrupted"
 void append_end(fmt::memory_buffer& buffer, const WatchEnd& end);
 
@@ -26,6 +28,8 @@ void append_frame(fmt::memory_buffer& buffer, const symbols::Frame& frame);
 void append_place(fmt::memory_buffer& buffer, const AccessPlace& place,
                   std::span<const symbols::Frame> frames);
 
+// As a column of a line: seconds from `base` to `time`, and the space behind them.
+void append_time(fmt::memory_buffer& buffer, Nanoseconds base, Nanoseconds time);
 // In seconds; negative if `time` is before `base`.
 [[nodiscard]] double seconds_since(Nanoseconds base, Nanoseconds time);
 

@@ -69,7 +69,7 @@ Result<void> TextReporter::hit(const HitView& view) {
   const Hit& hit = view.hit;
   if (!began_) began_ = hit.time;
   fmt::memory_buffer& buffer = records_.buffer();
-  fmt::format_to(fmt::appender(buffer), "{:12.6f}  ", seconds_since(*began_, hit.time));
+  append_time(buffer, *began_, hit.time);
   append_thread(hit);
   fmt::format_to(fmt::appender(buffer), "cpu {}  ", hit.cpu.value);
   append_values(hit);
@@ -166,6 +166,13 @@ Result<void> TextReporter::lost(std::uint64_t count) {
   // On a terminal the remark belongs behind the hits before it.
   if (auto flushed = records_.flush(); !flushed) return flushed;
   append_lost(remarks_.buffer(), count);
+  return remarks_.flush();
+}
+
+Result<void> TextReporter::cpu(const CpuEventView& event) {
+  if (!began_) began_ = event.time;
+  if (auto flushed = records_.flush(); !flushed) return flushed;
+  append_cpu_event(remarks_.buffer(), event, *began_);
   return remarks_.flush();
 }
 

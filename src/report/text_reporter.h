@@ -45,6 +45,7 @@ class TextReporter : public Reporter {
   [[nodiscard]] Result<void> start(const WatchStart& start) override;
   [[nodiscard]] Result<void> hit(const HitView& view) override;
   [[nodiscard]] Result<void> lost(std::uint64_t count) override;
+  [[nodiscard]] Result<void> cpu(const CpuEventView& event) override;
   [[nodiscard]] Result<void> end(const WatchEnd& end) override;
   [[nodiscard]] Result<void> flush() override { return records_.flush(); }
 

@@ -218,6 +218,43 @@ TEST_F(TextReporterTest, LossIsRemarkedAfterTheHitsBeforeIt) {
                                    "1 hit lost: they came"));
 }
 
+TEST_F(TextReporterTest, CpuEventsAreRemarkedAtTheirTimeAfterTheHitsBeforeThem) {
+  begin();
+  report(SampleHit());
+  ASSERT_TRUE(reporter_->cpu(sample_offline()));
+  EXPECT_THAT(records_file_.text(), HasSubstr("bump"));
+  ASSERT_TRUE(reporter_->cpu(sample_online()));
+  ASSERT_TRUE(reporter_->cpu(sample_unwatched()));
+  EXPECT_THAT(remarks(),
+              HasSubstr("\n    0.600000  cpu 1 went offline\n"
+                        "    0.700000  cpu 1 is online; not watched for at most 0.812 ms (set "
+                        "0.640 ms after the kernel's event)\n"
+                        "    0.700000  cpu 1 is online and not watched, hits on it are missed: "
+                        "all 4 debug registers of CPU 1 are taken\n"));
+}
+
+TEST_F(TextReporterTest, TimesCountFromACpuEventThatComesFirstWhenTheStartIsNotKnown) {
+  WatchStart start = sample_start();
+  start.began.reset();
+  begin({}, start);
+  ASSERT_TRUE(reporter_->cpu(sample_offline()));
+  EXPECT_THAT(remarks(), HasSubstr("    0.000000  cpu 1 went offline\n"));
+}
+
+TEST_F(TextReporterTest, GapsAreRoundedUp) {
+  begin();
+  CpuEventView event = sample_online();
+  event.gap = Nanoseconds{1};
+  ASSERT_TRUE(reporter_->cpu(event));
+  EXPECT_THAT(remarks(), HasSubstr("at most 0.001 ms"));
+  event.gap = Nanoseconds{999'999'999};
+  ASSERT_TRUE(reporter_->cpu(event));
+  EXPECT_THAT(remarks(), HasSubstr("at most 1000.000 ms"));
+  event.gap = Nanoseconds{1'000'000'001};
+  ASSERT_TRUE(reporter_->cpu(event));
+  EXPECT_THAT(remarks(), HasSubstr("at most 1.001 s"));
+}
+
 TEST_F(TextReporterTest, EndSumsUp) {
   begin({}, sample_start());
   ASSERT_TRUE(reporter_->end(sample_end()));
@@ -231,12 +268,14 @@ TEST_F(TextReporterTest, EndTellsWhatWasNotSeenAndNotJudged) {
   end.lost = 3;
   end.filtered = 7;
   end.undecided = 2;
-  end.gap = Nanoseconds{812'000'000};
+  end.cpu_changes = 4;
+  end.gap = Nanoseconds{1'624'000};
   ASSERT_TRUE(reporter_->end(end));
   EXPECT_THAT(
       remarks(),
-      HasSubstr("\n1 hit, 3 lost, 7 rejected by --when, 2 shown because --when could not be "
-                "decided, unwatched for 0.812 s in 1.000 s: interrupted\n"));
+      HasSubstr(
+          "\n1 hit, 3 lost, 7 rejected by --when, 2 shown because --when could not be "
+          "decided, 4 CPU changes, unwatched for at most 1.624 ms in 1.000 s: interrupted\n"));
 }
 
 TEST_F(TextReporterTest, EndTellsThatMoreMayBeLost) {

@@ -5,7 +5,6 @@
 #include <unordered_map>
 #include <utility>
 
-#include "symbols/kernel_symbols.h"
 #include "symbols/module_code.h"
 
 namespace trapline::symbols {
@@ -19,7 +18,6 @@ struct Symbolizer::Impl {
   Cache instructions;
   Cache return_addresses;
   std::unordered_map<Dwfl_Module*, ModuleCode> modules;
-  std::optional<KernelSymbols> kernel;
 
   // nullptr if no module is mapped there.
   ModuleCode* module_at(RemoteAddress address) {
@@ -55,23 +53,23 @@ std::optional<FunctionRange> Symbolizer::function_at(RemoteAddress ip) {
   return module == nullptr ? std::nullopt : module->function_at(ip);
 }
 
-Frame Symbolizer::kernel_frame(RemoteAddress ip) {
-  if (!impl_->kernel) impl_->kernel = KernelSymbols::load();
+void Symbolizer::clear() {
+  impl_->instructions.clear();
+  impl_->return_addresses.clear();
+  impl_->modules.clear();
+}
+
+Frame KernelSymbolizer::frame_at(RemoteAddress ip) {
+  if (!symbols_) symbols_ = KernelSymbols::load();
   Frame frame;
   frame.ip = ip;
   frame.module = "[kernel]";
-  if (const auto found = impl_->kernel->find(ip)) {
+  if (const auto found = symbols_->find(ip)) {
     frame.symbol = found->name;
     frame.offset = found->offset;
     if (!found->module.empty()) frame.module = found->module;
   }
   return frame;
-}
-
-void Symbolizer::clear() {
-  impl_->instructions.clear();
-  impl_->return_addresses.clear();
-  impl_->modules.clear();
 }
 
 }  // namespace trapline::symbols

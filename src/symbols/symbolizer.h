@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "symbols/kernel_symbols.h"
 #include "symbols/process_image.h"
 #include "trapline/base/address.h"
 
@@ -51,15 +52,23 @@ class Symbolizer {
   // knows.
   [[nodiscard]] std::optional<FunctionRange> function_at(RemoteAddress ip);
 
-  // A kernel address: from kallsyms, where that may be read.
-  [[nodiscard]] Frame kernel_frame(RemoteAddress ip);
-
   // Forget everything (after ProcessImage::refresh).
   void clear();
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+// The same for the kernel's code, which all processes share: from kallsyms, where that may be read.
+// That is read at the first question and kept.
+class KernelSymbolizer {
+ public:
+  // Code of modules that were loaded later has no name.
+  [[nodiscard]] Frame frame_at(RemoteAddress ip);
+
+ private:
+  std::optional<KernelSymbols> symbols_;
 };
 
 }  // namespace trapline::symbols

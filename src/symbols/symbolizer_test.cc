@@ -369,8 +369,7 @@ TEST_F(SymbolizerTest, AnswersSurviveARefresh) {
   EXPECT_EQ(frames_of(probe("leaf")).size(), 3U);
 }
 
-TEST_F(SymbolizerTest, KernelAddressesAreNamedWhereTheyMayBeRead) {
-  start("shapes_gcc_pie");
+TEST(KernelSymbolizerTest, AddressesAreNamedWhereTheyMayBeRead) {
   FILE* const kallsyms = std::fopen("/proc/kallsyms", "r");
   ASSERT_NE(kallsyms, nullptr);
   unsigned long address = 0;
@@ -382,7 +381,7 @@ TEST_F(SymbolizerTest, KernelAddressesAreNamedWhereTheyMayBeRead) {
   std::fclose(kallsyms);
   if (address == 0) GTEST_SKIP() << "this user may not read kernel addresses";
   ASSERT_STREQ(name.data(), "schedule");
-  const Frame frame = symbolizer_->kernel_frame(RemoteAddress(address + 1));
+  const Frame frame = KernelSymbolizer().frame_at(RemoteAddress(address + 1));
   EXPECT_EQ(frame.symbol, "schedule");
   EXPECT_EQ(frame.offset, 1U);
   EXPECT_EQ(frame.module, "[kernel]");

@@ -28,6 +28,7 @@ enum class StackMode : std::uint8_t { none, frame_pointer, dwarf };
 // Whom to watch.
 struct TargetScope {
   ProcessId pid;
+  bool whole_machine = false;                          // everybody; the rest says nothing then
   std::optional<ThreadId> only_thread = std::nullopt;  // one thread, and none that it starts
   bool follow_children = false;                        // processes that it forks, too
 };
@@ -87,6 +88,22 @@ struct TargetEvent {
   std::optional<int> wait_status = std::nullopt;
 };
 
+// A CPU went away or came back during a watch of the whole machine.
+struct CpuEvent {
+  enum class Kind : std::uint8_t { offline, online };
+  CpuId cpu{};
+  Kind kind{};
+  Nanoseconds time{};  // CLOCK_MONOTONIC
+  // The rest is about `online` only.
+  Nanoseconds gap{};        // an upper bound of how long the CPU ran without being watched
+  Nanoseconds reinstall{};  // from the kernel's event to the watch working again
+  // False: the watch could not be set there, and `reason` says why. Hits on this CPU are missed
+  // until it goes offline, or until another `online` event tells that it is watched; the gap of
+  // that one counts from when the CPU came online.
+  bool watched = true;
+  std::string reason = {};
+};
+
 class SampleSink {
  public:
   SampleSink() = default;
@@ -101,6 +118,8 @@ class SampleSink {
   // The variable may have been written before the samples that follow without a hit: hits were lost
   // (how many, if any, on_lost tells later), or a child process began that may share the memory.
   virtual void on_gap() {}
+  // At its place among the samples, as far as their order is known.
+  virtual void on_cpu(const CpuEvent&) {}
   // Some of the hits could not be counted: what on_lost told is a lower bound.
   virtual void on_lost_uncounted() {}
 };

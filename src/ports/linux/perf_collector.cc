@@ -1,7 +1,6 @@
 #include "ports/linux/perf_collector.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -16,18 +15,8 @@
 namespace trapline::linux_port {
 namespace {
 
-// The ring wakes the reader when it fills; sparse hits are shown by coming back this often.
-constexpr Nanoseconds kDrainInterval{20'000'000};
-// A record is younger than this for as long as one of another CPU may still be on its way into its
-// ring with an older time: the kernel takes the time first and publishes the record last.
-constexpr Nanoseconds kSettlingTime{2'000'000};
 constexpr Nanoseconds kProcessCheckInterval{20'000'000};
-constexpr Nanoseconds kForever{std::numeric_limits<std::uint64_t>::max()};
 
-constexpr std::size_t kMaxHitsPerDrain = 1024;
-constexpr std::size_t kMaxRecordsPerDrain = 8 * kMaxHitsPerDrain;
-// How many records are taken before their room is given back to the kernel.
-constexpr std::size_t kRecordsPerRelease = 64;
 // A trap leaves at most one sample per register, and no architecture has more than this many.
 constexpr std::size_t kMaxNeighbours = kMaxPlanSlots;
 
@@ -56,7 +45,7 @@ class Session {
         processes_(std::move(processes)),
         installed_(std::move(installed)),
         builder_(plan, options),
-        recent_(installed_.events.cpus().size()) {
+        recent_(installed_.events.rings().cpus().size()) {
     // Known before it ends: from it the others inherit theirs.
     (void)names_.of(scope.pid, ThreadId{scope.pid.value});
     refresh_descriptors();
@@ -68,10 +57,9 @@ class Session {
   Collector::Drained drain(SampleSink& sink) {
     const Nanoseconds now = perf_clock_now();
     check_target(now);
-    const Nanoseconds until =
-        gone_ ? kForever : Nanoseconds{now.value - std::min(now.value, kSettlingTime.value)};
+    const Nanoseconds until = gone_ ? PerfRingSet::kForever : PerfRingSet::settled_before(now);
     Collector::Drained result;
-    result.more_pending = deliver(sink, until, kMaxHitsPerDrain, kMaxRecordsPerDrain);
+    result.more_pending = deliver(sink, until, PerfRingSet::kPerDrain);
     if (!result.more_pending) {
       settle_losses(sink, until);
       deliver_process_events(sink);
@@ -84,8 +72,7 @@ class Session {
 
   void finish(SampleSink& sink) {
     installed_.events.disable();
-    constexpr auto kAll = std::numeric_limits<std::size_t>::max();
-    deliver(sink, kForever, kAll, kAll);
+    deliver(sink, PerfRingSet::kForever, PerfRingSet::kNoLimits);
     const PerfHitTotal total = installed_.events.total(
         [this](std::uint64_t id) { return !installed_.filter.is_redundant(id); });
     if (const std::uint64_t lost = loss_.settle_exactly(total.hits); lost != 0) sink.on_lost(lost);
@@ -96,23 +83,9 @@ class Session {
 
  private:
   // Delivers what was recorded up to `until`; true if it stopped at a limit.
-  bool deliver(SampleSink& sink, Nanoseconds until, std::size_t max_hits, std::size_t max_records) {
-    installed_.rings.look();
-    std::size_t hits = 0;
-    std::size_t records = 0;
-    bool stopped_early = false;
-    while (true) {
-      if (hits == max_hits || records == max_records) {
-        stopped_early = true;
-        break;
-      }
-      const auto item = installed_.rings.next(until);
-      if (!item) break;
-      ++records;
-      if (handle(*item, sink)) ++hits;
-      if (records % kRecordsPerRelease == 0) installed_.rings.release();
-    }
-    installed_.rings.release();
+  bool deliver(SampleSink& sink, Nanoseconds until, PerfRingSet::Limits limits) {
+    const bool stopped_early = installed_.rings.deliver(
+        until, limits, [&](const PerfRingSet::Item& item) { return handle(item, sink); });
     for (const std::uint64_t id : installed_.filter.take_redundant()) installed_.events.close(id);
     return stopped_early;
   }
@@ -257,7 +230,7 @@ class Session {
   }
 
   void refresh_descriptors() {
-    descriptors_ = installed_.events.ring_descriptors();
+    descriptors_ = installed_.events.rings().descriptors();
     const std::vector<int> processes = processes_.descriptors();
     descriptors_.insert(descriptors_.end(), processes.begin(), processes.end());
   }
@@ -300,7 +273,7 @@ class PerfCollector final : public Collector {
     return session_ ? session_->descriptors() : std::span<const int>{};
   }
   [[nodiscard]] std::optional<Nanoseconds> drain_interval() const override {
-    return kDrainInterval;
+    return PerfRingSet::kLookInterval;
   }
 
   [[nodiscard]] Result<Drained> drain(SampleSink& sink) override {

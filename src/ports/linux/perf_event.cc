@@ -83,6 +83,13 @@ perf_event_attr common_attributes() {
   return attributes;
 }
 
+void report_tasks(perf_event_attr& attributes) {
+  attributes.task = 1;
+  attributes.comm = 1;
+  attributes.comm_exec = 1;
+  attributes.mmap = 1;
+}
+
 std::string hex(std::uint64_t value) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
@@ -154,12 +161,7 @@ perf_event_attr breakpoint_attributes(const SlotRequest& slot, const PerfEventOp
     attributes.inherit_thread = options.inheritance == Inheritance::threads ? 1 : 0;
     attributes.remove_on_exec = 1;
   }
-  if (options.reports_tasks) {
-    attributes.task = 1;
-    attributes.comm = 1;
-    attributes.comm_exec = 1;
-    attributes.mmap = 1;
-  }
+  if (options.reports_tasks) report_tasks(attributes);
   return attributes;
 }
 
@@ -169,6 +171,17 @@ perf_event_attr ring_owner_attributes(std::uint32_t wakeup_bytes) {
   attributes.config = PERF_COUNT_SW_DUMMY;
   attributes.exclude_kernel = 1;  // or kernel.perf_event_paranoid=2 would refuse it
   attributes.wakeup_watermark = wakeup_bytes;
+  return attributes;
+}
+
+perf_event_attr task_attributes(const perf_event_attr& breakpoint) {
+  perf_event_attr attributes = common_attributes();
+  attributes.type = PERF_TYPE_SOFTWARE;
+  attributes.config = PERF_COUNT_SW_DUMMY;
+  // Registers and stacks are no part of what every record ends with (sample_id_all).
+  attributes.sample_type =
+      breakpoint.sample_type & ~std::uint64_t{PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER};
+  report_tasks(attributes);
   return attributes;
 }
 
@@ -198,6 +211,11 @@ std::expected<void, int> PerfEvent::redirect_to(const PerfEvent& owner) const {
 std::expected<void, int> PerfEvent::enable() const {
   if (::ioctl(fd_.get(), PERF_EVENT_IOC_ENABLE, 0) != 0) return std::unexpected(errno);
   return {};
+}
+
+std::expected<PerfEvent, int> PerfEvent::open_on_cpu(const perf_event_attr& attributes, CpuId cpu) {
+  constexpr ThreadId kAnybody{-1};  // perf_event_open(2): pid == -1 and cpu >= 0
+  return open(attributes, kAnybody, cpu);
 }
 
 void PerfEvent::disable() const {

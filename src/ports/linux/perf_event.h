@@ -45,6 +45,10 @@ struct PerfEventOptions {
 // `wakeup_bytes`: how much has to be in the ring before a reader is woken.
 [[nodiscard]] perf_event_attr ring_owner_attributes(std::uint32_t wakeup_bytes);
 
+// An event that never fires and records what happens to tasks: fork, exit, name, exec, executable
+// mappings. Its records go into the rings of `breakpoint`, whose format they have.
+[[nodiscard]] perf_event_attr task_attributes(const perf_event_attr& breakpoint);
+
 // What samples of events with these options look like; the same for every slot of a plan.
 [[nodiscard]] SampleLayout layout_of(const perf_event_attr& attributes);
 
@@ -54,6 +58,11 @@ class PerfEvent {
   // nullopt: on any CPU. The error is an errno.
   [[nodiscard]] static std::expected<PerfEvent, int> open(const perf_event_attr& attributes,
                                                           ThreadId tid, std::optional<CpuId> cpu);
+
+  // Whatever runs on the CPU, which must be online (else ENODEV) and stay so: once it has been
+  // offline the event is dead for good.
+  [[nodiscard]] static std::expected<PerfEvent, int> open_on_cpu(const perf_event_attr& attributes,
+                                                                 CpuId cpu);
 
   [[nodiscard]] int descriptor() const { return fd_.get(); }
   // What samples of it, and of those inherited from it, carry as their id. Ascending in the order

@@ -8,13 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
-#include <optional>
-#include <span>
+#include <utility>
 #include <vector>
 
-#include "base/failure.h"
+#include "ports/linux/perf_cpu_rings.h"
 #include "ports/linux/perf_event.h"
-#include "ports/linux/perf_ring.h"
 #include "ports/linux/perf_twin_filter.h"
 #include "trapline/base/units.h"
 #include "trapline/watch/plan.h"
@@ -28,9 +26,8 @@ struct PerfHitTotal {
 
 class PerfEventSet {
  public:
-  // One ring per CPU of `cpus`, watermark wakeups. Errors: permission_denied or not_supported if
-  // perf is closed to this user altogether; limit_reached.
-  [[nodiscard]] static Result<PerfEventSet> create(std::vector<CpuId> cpus, ByteCount ring_bytes);
+  // Events are made for the CPUs that have a ring.
+  explicit PerfEventSet(PerfCpuRings rings) : rings_(std::move(rings)) {}
 
   // What every event opened from now on asks for: one entry per slot of the plan.
   void set_attributes(std::vector<perf_event_attr> attributes) {
@@ -59,10 +56,7 @@ class PerfEventSet {
   template <typename Predicate>
   [[nodiscard]] PerfHitTotal total(Predicate counts) const;
 
-  [[nodiscard]] std::span<const CpuId> cpus() const { return cpus_; }
-  [[nodiscard]] std::span<PerfRing> rings() { return rings_; }
-  // To poll for input: one per ring.
-  [[nodiscard]] std::vector<int> ring_descriptors() const;
+  [[nodiscard]] PerfCpuRings& rings() { return rings_; }
   // Every thread that was ever added has ended or executed another program, and so has everybody
   // that inherited.
   [[nodiscard]] bool is_hung_up() const;
@@ -71,9 +65,7 @@ class PerfEventSet {
   [[nodiscard]] std::expected<void, int> open_one(ThreadId tid, std::size_t cpu, std::size_t slot,
                                                   bool late, PerfTwinFilter& filter);
 
-  std::vector<CpuId> cpus_;
-  std::vector<PerfEvent> owners_;  // of the rings
-  std::vector<PerfRing> rings_;
+  PerfCpuRings rings_;
   std::vector<perf_event_attr> attributes_;
   std::vector<PerfEvent> events_;  // by ascending id
 };

@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -18,8 +17,6 @@ namespace {
 
 // For everything else that this process has open, and threads that turn up during the attach.
 constexpr std::size_t kSpareDescriptors = 128;
-// Rings of all CPUs together; the kernel allocates them at once.
-constexpr std::uint64_t kMaxRingBytes = std::uint64_t{256} << 20;
 
 // Raises the soft limit as far as anybody may; returns it.
 std::size_t raise_descriptor_limit() {
@@ -135,12 +132,6 @@ void add_notes(const PerfEventOptions& options, const TargetScope& scope,
   }
 }
 
-std::vector<CpuId> members_of(const CpuSet& set) {
-  std::vector<CpuId> members;
-  set.for_each([&](CpuId cpu) { members.push_back(cpu); });
-  return members;
-}
-
 }  // namespace
 
 Result<PerfInstallation> install_perf(const TargetScope& scope, const Plan& plan,
@@ -159,26 +150,22 @@ Result<PerfInstallation> install_perf(const TargetScope& scope, const Plan& plan
   }
   auto cpus = choose_cpus(threads.size(), slots);
   if (!cpus) return std::unexpected(std::move(cpus.error()));
-  const std::vector<CpuId> members = members_of(cpus->set);
-
-  const std::uint64_t ring_bytes =
-      std::min(options.ring_bytes.value, std::bit_floor(kMaxRingBytes / members.size()));
-  auto events = PerfEventSet::create(members, ByteCount{ring_bytes});
-  if (!events) return std::unexpected(std::move(events.error()));
+  auto rings = PerfCpuRings::create(cpus->set, options.ring_bytes);
+  if (!rings) return std::unexpected(std::move(rings.error()));
   const auto allowed =
-      negotiate_with(threads, wanted_options(scope, options), scope, plan, members.front());
+      negotiate_with(threads, wanted_options(scope, options), scope, plan, rings->cpus().front());
   if (!allowed) return std::unexpected(allowed.error());
 
   std::vector<perf_event_attr> attributes = attributes_of(plan, *allowed);
   const SampleLayout layout = layout_of(attributes.front());
-  PerfInstallation made{.events = *std::move(events),
+  PerfInstallation made{.events = PerfEventSet(*std::move(rings)),
                         .rings = PerfRingSet(layout),
                         .filter = {},
                         .layout = layout,
                         .filter_by_process = !allowed->has_inherit_thread && !scope.follow_children,
                         .report = {}};
   made.events.set_attributes(std::move(attributes));
-  for (PerfRing& ring : made.events.rings()) made.rings.add(ring.reader());
+  for (PerfRing& ring : made.events.rings().rings()) made.rings.add(ring.reader());
 
   auto attached = attach_threads(scope, made.events, made.rings, made.filter,
                                  [&](ThreadId tid, const PerfEventSet::OpenError& error) {

@@ -4,8 +4,10 @@
 // One thread.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -35,6 +37,30 @@ class PerfRingSet {
   // Takes the oldest record if it was made at or before `until`; nullopt when there is none. A ring
   // that holds something that is not a record is skipped to its end.
   [[nodiscard]] std::optional<Item> next(Nanoseconds until);
+
+  static constexpr Nanoseconds kForever{std::numeric_limits<std::uint64_t>::max()};
+  // A record is younger than this for as long as one of another CPU may still be on its way into
+  // its ring with an older time: the kernel takes the time first and publishes the record last.
+  static constexpr Nanoseconds kSettlingTime{2'000'000};
+  // Up to when the order of records is certain.
+  [[nodiscard]] static constexpr Nanoseconds settled_before(Nanoseconds now) {
+    return {now.value - std::min(now.value, kSettlingTime.value)};
+  }
+  // A ring wakes its reader when it fills; sparse records are found by coming back this often.
+  static constexpr Nanoseconds kLookInterval{20'000'000};
+
+  struct Limits {
+    std::size_t hits;
+    std::size_t records;
+  };
+  // As much as a reader takes before it looks at its clock again.
+  static constexpr Limits kPerDrain{1024, 8192};
+  static constexpr Limits kNoLimits{std::numeric_limits<std::size_t>::max(),
+                                    std::numeric_limits<std::size_t>::max()};
+  // Looks, then calls handle(item) for every record made at or before `until`; handle tells whether
+  // it was a hit. Gives the room back as it goes. True if it stopped at a limit.
+  template <typename Handler>
+  bool deliver(Nanoseconds until, Limits limits, Handler handle);
 
   // Whether anything written up to the last look() is still to come after the item taken last.
   [[nodiscard]] bool has_more() const;
@@ -70,6 +96,29 @@ class PerfRingSet {
   std::vector<std::byte> visit_copy_;
   std::optional<std::size_t> taken_from_;  // its front has been handed out and is still borrowed
 };
+
+template <typename Handler>
+bool PerfRingSet::deliver(Nanoseconds until, Limits limits, Handler handle) {
+  // How many records are taken before their room is given back to the kernel.
+  constexpr std::size_t kRecordsPerRelease = 64;
+  look();
+  std::size_t hits = 0;
+  std::size_t records = 0;
+  bool stopped_early = false;
+  while (true) {
+    if (hits == limits.hits || records == limits.records) {
+      stopped_early = true;
+      break;
+    }
+    const auto item = next(until);
+    if (!item) break;
+    ++records;
+    if (handle(*item)) ++hits;
+    if (records % kRecordsPerRelease == 0) release();
+  }
+  release();
+  return stopped_early;
+}
 
 template <typename Visitor>
 bool PerfRingSet::visit_following(const Item& item, Visitor visit) {

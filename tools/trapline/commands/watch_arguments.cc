@@ -82,6 +82,10 @@ CLI::App* WatchArguments::declare(CLI::App& app) {
   watch.add_option("-p,--pid", pid_, "a running process; a thread's id watches that thread only")
       ->type_name("PID")
       ->check(positive("process id"));
+  watch.add_flag(
+      "-a,--all", options_.whole_machine,
+      "the whole machine: a kernel symbol, *0xADDR:LEN, or FILE:NAME in every process that "
+      "has FILE");
   watch.add_flag("--children", options_.follow_children, "also processes that the target forks");
   add_choice(watch, "-t,--access", options_.access, access_names, "kind of access (default w)");
   watch.add_option("-l,--length", length_, "bytes (default: the size of WHAT's type)")
@@ -111,10 +115,19 @@ CLI::App* WatchArguments::declare(CLI::App& app) {
 Result<WatchOptions> WatchArguments::options() const {
   WatchOptions options = options_;
   const bool has_pid = command_->count("--pid") > 0;
-  if (has_pid == !options.command.empty()) {
+  const int targets = int{has_pid} + int{options.whole_machine} + int{!options.command.empty()};
+  if (targets != 1) {
     return fail(ErrorCode::bad_syntax,
-                has_pid ? "give either -p PID or -- CMD, not both"
-                        : "say whom to watch: -p PID for a running process, or -- CMD ARGS...");
+                targets == 0 ? "say whom to watch: -p PID for a running process, -a for the whole "
+                               "machine, or -- CMD ARGS..."
+                             : "give one of -p PID, -a and -- CMD, not several");
+  }
+  if (options.whole_machine) {
+    if (options.follow_children)
+      return fail(ErrorCode::bad_syntax, "-a watches all processes anyway; leave --children out");
+    if (options.collector == CollectorChoice::ptrace)
+      return fail(ErrorCode::bad_syntax,
+                  "--collector ptrace cannot watch the whole machine; leave it out, or use -p PID");
   }
   if (has_pid) options.pid = pid_;
   if (command_->count("--length") > 0) {

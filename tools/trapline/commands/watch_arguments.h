@@ -16,9 +16,9 @@ class WatchArguments {
   // Adds the subcommand to `app`. This object must outlive the parsing.
   CLI::App* declare(CLI::App& app);
 
-  // What was parsed. bad_syntax for what CLI11 cannot check by itself: neither or both of a process
-  // and a command, a condition that does not parse (with a caret under the character), --length
-  // with -t x.
+  // What was parsed. bad_syntax for what CLI11 cannot check by itself: not one of a process, the
+  // whole machine and a command, a condition that does not parse (with a caret under the
+  // character), --length with -t x.
   [[nodiscard]] Result<WatchOptions> options() const;
 
  private:

@@ -89,9 +89,20 @@ TEST(WatchArguments, DurationsThatNobodyCanWaitForAreRefused) {
   EXPECT_EQ(with("1e9")->duration, Nanoseconds{1'000'000'000'000'000'000});
 }
 
+TEST(WatchArguments, WholeMachineIsATarget) {
+  const auto options = parse({"jiffies", "-a"});
+  ASSERT_TRUE(options.has_value());
+  EXPECT_TRUE(options->whole_machine);
+  EXPECT_FALSE(options->pid.has_value());
+}
+
 TEST(WatchArguments, ContradictionsAreExplained) {
   EXPECT_THAT(parse({"x"}).error().message, HasSubstr("say whom to watch"));
-  EXPECT_THAT(parse({"x", "-p", "1", "--", "app"}).error().message, HasSubstr("not both"));
+  EXPECT_THAT(parse({"x", "-p", "1", "--", "app"}).error().message, HasSubstr("not several"));
+  EXPECT_THAT(parse({"x", "-a", "-p", "1"}).error().message, HasSubstr("not several"));
+  EXPECT_THAT(parse({"x", "-a", "--children"}).error().message, HasSubstr("leave --children out"));
+  EXPECT_THAT(parse({"x", "-a", "--collector", "ptrace"}).error().message,
+              HasSubstr("cannot watch the whole machine"));
   EXPECT_THAT(parse({"f", "-p", "1", "-t", "x", "-l", "4"}).error().message,
               HasSubstr("leave --length out"));
   EXPECT_THAT(parse({"x", "-p", "1", "--values", "off", "--when", "changed"}).error().message,

@@ -8,9 +8,12 @@
 #include <utility>
 
 #include "ports/linux/perf_collector.h"
+#include "ports/linux/perf_machine_collector.h"
 #include "ports/linux/ptrace_collector.h"
 #include "ports/linux/self_test.h"
 #include "ports/linux/slot_holders.h"
+#include "tools/trapline/watch/file_collector.h"
+#include "tools/trapline/watch/machine_object.h"
 
 namespace trapline::command {
 namespace {
@@ -107,6 +110,27 @@ Result<InstalledCollector> install_collector(const WatchOptions& options,
         fmt::format("collector {} was not used: {}", candidate.name, failure.message));
   }
   return fail(ErrorCode::wrong_state, "no collector is built in");
+}
+
+Result<InstalledCollector> install_machine_collector(const WatchOptions& options,
+                                                     const MachineObject& found) {
+  if (auto tested = linux_port::self_test_perf(); !tested)
+    return std::unexpected(std::move(tested.error()));
+  InstalledCollector installed;
+  auto machine = linux_port::make_perf_machine_collector();
+  if (found.file) {
+    installed.collector =
+        std::make_unique<FileCollector>(std::move(machine), *found.file, found.object.request);
+  } else {
+    installed.collector = std::move(machine);
+  }
+  auto report =
+      installed.collector->install(linux_port::TargetScope{.pid = {}, .whole_machine = true},
+                                   found.object.plan, collector_options_for(options));
+  if (!report) return std::unexpected(std::move(report.error()));
+  installed.report = std::move(*report);
+  installed.notes = installed.report.notes;
+  return installed;
 }
 
 }  // namespace trapline::command

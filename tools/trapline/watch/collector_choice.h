@@ -28,4 +28,10 @@ struct InstalledCollector {
                                                            const linux_port::TargetScope& scope,
                                                            const Plan& plan);
 
+struct MachineObject;
+// The same for the whole machine, with the one collector that can. Errors: those of its self-test
+// and of install.
+[[nodiscard]] Result<InstalledCollector> install_machine_collector(const WatchOptions& options,
+                                                                   const MachineObject& found);
+
 }  // namespace trapline::command

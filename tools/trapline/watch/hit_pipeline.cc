@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 namespace trapline::command {
@@ -18,23 +17,19 @@ HitPipeline::HitPipeline(const Parts& parts) : parts_(parts), stacks_(kStackTabl
 
 void HitPipeline::on_sample(const linux_port::Sample& sample) {
   if (finished_) return;
-  refresh_symbols_if_stale();
+  ProcessView& view = parts_.views.of(sample);
   Hit hit = sample.hit;
-  const decode::Culprit* culprit = find_culprit(sample);
-  if (parts_.options.values && hit.access != Access::execute) {
-    parts_.values.update(hit, culprit, sample.registers, sample.is_newest);
-  } else {
-    hit.new_value = {};
-  }
+  const decode::Culprit* culprit = find_culprit(sample, view);
+  find_values(hit, sample, culprit, view);
   if (!passes_conditions(hit)) {
     ++totals_.filtered;
     return;
   }
-  hit.callers = find_callers(sample);
+  hit.callers = view.find_callers(sample, parts_.options.stack);
   std::optional<RemoteAddress> ip;
   if (culprit != nullptr) ip = culprit->ip;
   if (hit.access == Access::execute) ip = hit.trap_ip;
-  const report::ResolvedStack& stack = resolve_stack(sample, hit, ip);
+  const report::ResolvedStack& stack = resolve_stack(sample, hit, ip, view);
   ++totals_.hits;
   note(parts_.reporter.hit(
       {hit, ip, culprit == nullptr ? std::string_view() : culprit->text, stack}));
@@ -43,30 +38,22 @@ void HitPipeline::on_sample(const linux_port::Sample& sample) {
   }
 }
 
-const decode::Culprit* HitPipeline::find_culprit(const linux_port::Sample& sample) {
-  const Hit& hit = sample.hit;
-  if (hit.in_kernel || hit.access == Access::execute) return nullptr;
-  // The code would be read from a program that did not run it.
-  if (image_is_replaced_) return nullptr;
-  return parts_.finder.find(hit.trap_ip, sample.registers, {hit.address, hit.length, hit.access},
-                            [this](RemoteAddress address) -> std::optional<decode::CodeRange> {
-                              const auto function = parts_.symbolizer.function_at(address);
-                              if (!function) return std::nullopt;
-                              return decode::CodeRange{function->start, function->end};
-                            });
+const decode::Culprit* HitPipeline::find_culprit(const linux_port::Sample& sample,
+                                                 ProcessView& view) const {
+  if (sample.hit.in_kernel || sample.hit.access == Access::execute) return nullptr;
+  return view.find_culprit(sample);
 }
 
-std::span<const RemoteAddress> HitPipeline::find_callers(const linux_port::Sample& sample) {
-  if (parts_.options.stack == linux_port::StackMode::dwarf) {
-    callers_ = parts_.unwinder.unwind(sample.registers, sample.stack_bytes);
-    return callers_;
+void HitPipeline::find_values(Hit& hit, const linux_port::Sample& sample,
+                              const decode::Culprit* culprit, ProcessView& view) {
+  if (!parts_.options.values || hit.access == Access::execute) {
+    hit.new_value = {};
+    return;
   }
-  const RemoteAddress user_ip = sample.user_ip.value_or(sample.hit.trap_ip);
-  if (!sample.stack_top || !parts_.frame_state.returns_from_stack_top(user_ip))
-    return sample.hit.callers;
-  callers_.assign(1, *sample.stack_top);
-  callers_.insert(callers_.end(), sample.hit.callers.begin(), sample.hit.callers.end());
-  return callers_;
+  ValueTracker& values = parts_.views.values_of(view);
+  // Somebody may have written since the hit before, on the CPU that is not watched.
+  if (gaps_.is_open()) values.forget();
+  values.update(hit, culprit, sample.registers, sample.is_newest);
 }
 
 bool HitPipeline::passes_conditions(const Hit& hit) {
@@ -85,45 +72,45 @@ bool HitPipeline::passes_conditions(const Hit& hit) {
 
 const report::ResolvedStack& HitPipeline::resolve_stack(const linux_port::Sample& sample,
                                                         const Hit& hit,
-                                                        std::optional<RemoteAddress> ip) {
-  const report::StackKey key{.trap_ip = hit.trap_ip,
+                                                        std::optional<RemoteAddress> ip,
+                                                        ProcessView& view) {
+  const bool is_of_process = has_user_code(sample) || !hit.callers.empty();
+  const report::StackKey key{.view = is_of_process ? view.number() : 0,
+                             .trap_ip = hit.trap_ip,
                              .culprit_ip = ip,
                              .in_kernel = hit.in_kernel,
                              .kernel_stack = sample.kernel_stack,
                              .user_ip = sample.user_ip,
                              .callers = hit.callers};
   return stacks_.find_or_resolve(
-      key, [this](const report::StackKey& missing) { return resolve_frames(missing); });
+      key, [&](const report::StackKey& missing) { return resolve_frames(missing, view); });
 }
 
-std::vector<symbols::Frame> HitPipeline::resolve_frames(const report::StackKey& key) {
+std::vector<symbols::Frame> HitPipeline::resolve_frames(const report::StackKey& key,
+                                                        ProcessView& view) {
   std::vector<symbols::Frame> frames;
-  const auto add_user = [&](RemoteAddress address, bool is_return_address) {
-    const auto found = parts_.symbolizer.frames_at(address, is_return_address);
-    frames.insert(frames.end(), found.begin(), found.end());
-  };
   if (key.in_kernel) {
-    frames.push_back(parts_.symbolizer.kernel_frame(key.trap_ip));
+    frames.push_back(kernel_.frame_at(key.trap_ip));
     for (const RemoteAddress address : key.kernel_stack)
-      frames.push_back(parts_.symbolizer.kernel_frame(address));
-    if (key.user_ip) add_user(*key.user_ip, true);  // after the instruction that entered the kernel
+      frames.push_back(kernel_.frame_at(address));
+    // After the instruction that entered the kernel.
+    if (key.user_ip) view.append_frames(*key.user_ip, true, frames);
   } else if (key.culprit_ip) {
-    add_user(*key.culprit_ip, false);
+    view.append_frames(*key.culprit_ip, false, frames);
   } else {
-    add_user(key.trap_ip,
-             true);  // the access was just before it, as a call is before its return address
+    // The access was just before it, as a call is before its return address.
+    view.append_frames(key.trap_ip, true, frames);
   }
-  for (const RemoteAddress address : key.callers) add_user(address, true);
+  for (const RemoteAddress address : key.callers) view.append_frames(address, true, frames);
   return frames;
 }
 
 void HitPipeline::on_event(const linux_port::TargetEvent& event) {
   using Kind = linux_port::TargetEvent::Kind;
-  const bool is_target = event.pid == parts_.pid;
-  if (event.kind == Kind::code_mapped && is_target) symbols_stale_ = true;
-  if (event.kind == Kind::process_exited && is_target && event.wait_status)
-    wait_status_ = event.wait_status;
-  if (event.kind == Kind::executed && is_target && !finished_) {
+  parts_.views.on_event(event);
+  if (event.pid != parts_.target) return;
+  if (event.kind == Kind::process_exited && event.wait_status) wait_status_ = event.wait_status;
+  if (event.kind == Kind::executed && !finished_) {
     if (parts_.options.follow_children) {
       // The collector says when the children are gone, too.
       image_is_replaced_ = true;
@@ -136,29 +123,35 @@ void HitPipeline::on_event(const linux_port::TargetEvent& event) {
 void HitPipeline::on_lost(std::uint64_t count) {
   if (finished_) return;
   totals_.lost += count;
-  parts_.values.forget();
+  parts_.views.on_lost();
   note(parts_.reporter.lost(count));
 }
 
 void HitPipeline::on_gap() {
-  parts_.values.forget();
+  parts_.views.forget_values();
+}
+
+void HitPipeline::on_cpu(const linux_port::CpuEvent& event) {
+  if (finished_) return;
+  if (gaps_.add(event)) parts_.views.forget_values();
+  note(parts_.reporter.cpu({.cpu = event.cpu,
+                            .is_online = event.kind == linux_port::CpuEvent::Kind::online,
+                            .time = event.time,
+                            .gap = event.gap,
+                            .reinstall = event.reinstall,
+                            .watched = event.watched,
+                            .reason = event.reason}));
 }
 
 void HitPipeline::on_lost_uncounted() {
   totals_.lost_is_lower_bound = true;
 }
 
-void HitPipeline::refresh_symbols_if_stale() {
-  if (!symbols_stale_) return;
-  symbols_stale_ = false;
-  // What was known of the old program is what its children run.
-  if (image_is_replaced_) return;
-  // On failure the target is about to end; what is known of it stays good enough for its last hits.
-  if (!parts_.image.refresh()) return;
-  parts_.symbolizer.clear();
-  parts_.finder.clear();
-  parts_.frame_state.clear();
-  stacks_.clear();
+report::WatchEnd HitPipeline::totals(Nanoseconds now) const {
+  report::WatchEnd end = totals_;
+  end.cpu_changes = gaps_.changes();
+  end.gap = gaps_.total(now);
+  return end;
 }
 
 void HitPipeline::note(Result<void> written) {

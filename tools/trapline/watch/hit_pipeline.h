@@ -11,11 +11,9 @@
 #include "ports/linux/collector.h"
 #include "report/reporter.h"
 #include "report/stack_table.h"
-#include "symbols/frame_state.h"
-#include "symbols/process_image.h"
 #include "symbols/symbolizer.h"
-#include "symbols/unwinder.h"
-#include "tools/trapline/watch/value_tracker.h"
+#include "tools/trapline/watch/cpu_gaps.h"
+#include "tools/trapline/watch/process_views.h"
 #include "tools/trapline/watch/watch_options.h"
 #include "tools/trapline/watch/watched_object.h"
 
@@ -27,13 +25,8 @@ class HitPipeline final : public linux_port::SampleSink {
   struct Parts {
     const WatchOptions& options;
     const WatchedObject& object;
-    ProcessId pid;
-    symbols::ProcessImage& image;
-    symbols::Symbolizer& symbolizer;
-    symbols::Unwinder& unwinder;
-    symbols::FrameState& frame_state;
-    decode::CulpritFinder& finder;
-    ValueTracker& values;
+    std::optional<ProcessId> target;  // nullopt: the whole machine is watched
+    ProcessViews& views;
     report::Reporter& reporter;
   };
   explicit HitPipeline(const Parts& parts);
@@ -42,6 +35,7 @@ class HitPipeline final : public linux_port::SampleSink {
   void on_event(const linux_port::TargetEvent& event) override;
   void on_lost(std::uint64_t count) override;
   void on_gap() override;
+  void on_cpu(const linux_port::CpuEvent& event) override;
   void on_lost_uncounted() override;
 
   // Why no further hit will be reported; nullopt while the watch goes on.
@@ -53,34 +47,32 @@ class HitPipeline final : public linux_port::SampleSink {
   [[nodiscard]] bool image_is_replaced() const { return image_is_replaced_; }
   // As waitpid gave it, when the collector reaped the process.
   [[nodiscard]] std::optional<int> wait_status() const { return wait_status_; }
-  // Counters so far; duration, gap and reason are the caller's.
-  [[nodiscard]] const report::WatchEnd& totals() const { return totals_; }
+  // Counters so far, and the gaps up to `now`; duration and reason are the caller's.
+  [[nodiscard]] report::WatchEnd totals(Nanoseconds now) const;
 
  private:
-  [[nodiscard]] const decode::Culprit* find_culprit(const linux_port::Sample& sample);
+  [[nodiscard]] const decode::Culprit* find_culprit(const linux_port::Sample& sample,
+                                                    ProcessView& view) const;
+  void find_values(Hit& hit, const linux_port::Sample& sample, const decode::Culprit* culprit,
+                   ProcessView& view);
   [[nodiscard]] bool passes_conditions(const Hit& hit);
   [[nodiscard]] const report::ResolvedStack& resolve_stack(const linux_port::Sample& sample,
                                                            const Hit& hit,
-                                                           std::optional<RemoteAddress> ip);
-  [[nodiscard]] std::vector<symbols::Frame> resolve_frames(const report::StackKey& key);
-  // The hit's callers, innermost first: unwound, or the collector's completed. Valid until the next
-  // call.
-  [[nodiscard]] std::span<const RemoteAddress> find_callers(const linux_port::Sample& sample);
-  void refresh_symbols_if_stale();
+                                                           std::optional<RemoteAddress> ip,
+                                                           ProcessView& view);
+  [[nodiscard]] std::vector<symbols::Frame> resolve_frames(const report::StackKey& key,
+                                                           ProcessView& view);
   void note(Result<void> written);
 
   Parts parts_;
   report::StackTable stacks_;
+  symbols::KernelSymbolizer kernel_;
+  CpuGaps gaps_;
   report::WatchEnd totals_;
   std::optional<std::string> finished_;
   std::optional<Failure> output_failure_;
   std::optional<int> wait_status_;
-  bool symbols_stale_ = false;
-  // The process whose image and memory are at hand runs another program: its children still run the
-  // one that is watched.
   bool image_is_replaced_ = false;
-  std::vector<RemoteAddress>
-      callers_;  // of the current hit, where they are not simply the collector's
 };
 
 }  // namespace trapline::command

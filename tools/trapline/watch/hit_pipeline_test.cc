@@ -4,14 +4,19 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
-#include "ports/linux/remote_memory.h"
+#include "decode/fake_memory.h"
 
 namespace trapline::command {
 namespace {
 
+using decode::testing::FakeMemory;
+using linux_port::CpuEvent;
 using linux_port::TargetEvent;
 
 class RecordingReporter final : public report::Reporter {
@@ -19,13 +24,22 @@ class RecordingReporter final : public report::Reporter {
   Result<void> start(const report::WatchStart&) override { return {}; }
   Result<void> hit(const report::HitView& view) override {
     hits.push_back(view.hit);
+    stacks.push_back(view.stack);
     return {};
   }
   Result<void> lost(std::uint64_t) override { return {}; }
+  Result<void> cpu(const report::CpuEventView& event) override {
+    cpus.push_back(event);
+    reasons.emplace_back(event.reason);
+    return {};
+  }
   Result<void> end(const report::WatchEnd&) override { return {}; }
   Result<void> flush() override { return {}; }
 
   std::vector<Hit> hits;  // their callers are gone
+  std::vector<report::ResolvedStack> stacks;
+  std::vector<report::CpuEventView> cpus;  // their reasons are gone
+  std::vector<std::string> reasons;
 };
 
 class HitPipelineTest : public ::testing::Test {
@@ -33,57 +47,60 @@ class HitPipelineTest : public ::testing::Test {
   void SetUp() override {
     auto image = symbols::ProcessImage::open(pid_);
     ASSERT_TRUE(image) << image.error().message;
-    image_ = std::move(*image);
+    views_ = std::make_unique<ProcessViews>(std::move(*image));
     object_.request = {RemoteAddress(0x7000), ByteCount{4}, Access::write};
-    parts_ = std::make_unique<Parts>(*this);
+    pipeline_ = std::make_unique<HitPipeline>(
+        HitPipeline::Parts{options_, object_, pid_, *views_, reporter_});
+  }
+  // Instead: of the whole machine.
+  void watch_machine(MemoryReader* kernel_memory) {
+    views_ = std::make_unique<ProcessViews>(kernel_memory);
+    pipeline_ = std::make_unique<HitPipeline>(
+        HitPipeline::Parts{options_, object_, std::nullopt, *views_, reporter_});
   }
 
-  // What the collector saw after a write by `pid`.
-  void write(std::uint64_t value, ProcessId pid) {
+  [[nodiscard]] linux_port::Sample sample_of(ProcessId pid) const {
     linux_port::Sample sample;
     sample.hit.pid = pid;
     sample.hit.address = object_.request.address;
     sample.hit.length = object_.request.length;
-    sample.hit.new_value = {value, Certainty::exact};
     sample.is_newest = false;
-    parts_->pipeline.on_sample(sample);
+    return sample;
   }
-
-  // All that needs the image.
-  struct Parts {
-    explicit Parts(HitPipelineTest& test)
-        : symbolizer(*test.image_),
-          unwinder(*test.image_),
-          frame_state(*test.image_),
-          code(*test.image_, test.memory_),
-          finder(code),
-          values(test.pid_, test.memory_, finder),
-          pipeline({test.options_, test.object_, test.pid_, *test.image_, symbolizer, unwinder,
-                    frame_state, finder, values, test.reporter_}) {}
-    symbols::Symbolizer symbolizer;
-    symbols::Unwinder unwinder;
-    symbols::FrameState frame_state;
-    symbols::ImageCode code;
-    decode::CulpritFinder finder;
-    ValueTracker values;
-    HitPipeline pipeline;
-  };
+  // What the collector saw after a write by `pid`.
+  void write(std::uint64_t value, ProcessId pid) {
+    linux_port::Sample sample = sample_of(pid);
+    sample.hit.new_value = {value, Certainty::exact};
+    pipeline_->on_sample(sample);
+  }
+  void cpu_comes_online(std::uint64_t time, std::uint64_t gap, const std::string& obstacle = "") {
+    pipeline_->on_cpu({.cpu = CpuId{1},
+                       .kind = CpuEvent::Kind::online,
+                       .time = Nanoseconds{time},
+                       .gap = Nanoseconds{gap},
+                       .reinstall = Nanoseconds{3},
+                       .watched = obstacle.empty(),
+                       .reason = obstacle});
+  }
+  void cpu_goes_offline(std::uint64_t time) {
+    pipeline_->on_cpu(
+        {.cpu = CpuId{1}, .kind = CpuEvent::Kind::offline, .time = Nanoseconds{time}});
+  }
 
   const ProcessId pid_{::getpid()};
   const ProcessId child_{pid_.value + 1};
   WatchOptions options_;
   WatchedObject object_;
   RecordingReporter reporter_;
-  linux_port::RemoteMemory memory_{pid_};
-  std::unique_ptr<symbols::ProcessImage> image_;
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<ProcessViews> views_;
+  std::unique_ptr<HitPipeline> pipeline_;
 };
 
 TEST_F(HitPipelineTest, ValuesAreNotCarriedAcrossAGap) {
-  parts_->values.set_sees_all_writers(true);
+  views_->set_sees_all_writers(true);
   write(5, pid_);
   write(6, pid_);
-  parts_->pipeline.on_gap();
+  pipeline_->on_gap();
   write(8, pid_);
   ASSERT_EQ(reporter_.hits.size(), 3U);
   EXPECT_EQ(reporter_.hits[1].old_value, (MemoryValue{5, Certainty::exact}));
@@ -92,26 +109,126 @@ TEST_F(HitPipelineTest, ValuesAreNotCarriedAcrossAGap) {
 }
 
 TEST_F(HitPipelineTest, ExecEndsAWatchOfOneProcess) {
-  parts_->pipeline.on_event({.kind = TargetEvent::Kind::executed, .pid = pid_});
-  EXPECT_TRUE(parts_->pipeline.finished());
+  pipeline_->on_event({.kind = TargetEvent::Kind::executed, .pid = pid_});
+  EXPECT_TRUE(pipeline_->finished());
   write(5, child_);
   EXPECT_TRUE(reporter_.hits.empty());
 }
 
 TEST_F(HitPipelineTest, ExecLeavesTheChildrenWatched) {
   options_.follow_children = true;
-  parts_->pipeline.on_event({.kind = TargetEvent::Kind::executed, .pid = pid_});
-  EXPECT_FALSE(parts_->pipeline.finished());
-  EXPECT_TRUE(parts_->pipeline.image_is_replaced());
+  pipeline_->on_event({.kind = TargetEvent::Kind::executed, .pid = pid_});
+  EXPECT_FALSE(pipeline_->finished());
+  EXPECT_TRUE(pipeline_->image_is_replaced());
   write(5, child_);
   EXPECT_EQ(reporter_.hits.size(), 1U);
-  EXPECT_EQ(parts_->pipeline.totals().hits, 1U);
+  EXPECT_EQ(pipeline_->totals({}).hits, 1U);
 }
 
 TEST_F(HitPipelineTest, HitsThatCouldNotBeCountedAreTold) {
-  EXPECT_FALSE(parts_->pipeline.totals().lost_is_lower_bound);
-  parts_->pipeline.on_lost_uncounted();
-  EXPECT_TRUE(parts_->pipeline.totals().lost_is_lower_bound);
+  EXPECT_FALSE(pipeline_->totals({}).lost_is_lower_bound);
+  pipeline_->on_lost_uncounted();
+  EXPECT_TRUE(pipeline_->totals({}).lost_is_lower_bound);
+}
+
+TEST_F(HitPipelineTest, CpuEventsAreReportedAndAddedUp) {
+  cpu_goes_offline(100);
+  cpu_comes_online(200, 7);
+  cpu_goes_offline(300);
+  cpu_comes_online(400, 5, "no register is free");
+  ASSERT_EQ(reporter_.cpus.size(), 4U);
+  EXPECT_EQ(reporter_.cpus[0].cpu, CpuId{1});
+  EXPECT_FALSE(reporter_.cpus[0].is_online);
+  EXPECT_EQ(reporter_.cpus[0].time, Nanoseconds{100});
+  EXPECT_TRUE(reporter_.cpus[1].is_online);
+  EXPECT_EQ(reporter_.cpus[1].gap, Nanoseconds{7});
+  EXPECT_EQ(reporter_.cpus[1].reinstall, Nanoseconds{3});
+  EXPECT_TRUE(reporter_.cpus[1].watched);
+  EXPECT_FALSE(reporter_.cpus[3].watched);
+  EXPECT_EQ(reporter_.reasons[3], "no register is free");
+  EXPECT_EQ(pipeline_->totals(Nanoseconds{1000}).cpu_changes, 4U);
+  EXPECT_EQ(pipeline_->totals(Nanoseconds{1000}).gap, Nanoseconds{7 + 605});
+}
+
+TEST_F(HitPipelineTest, ValuesAreNotCarriedAcrossTheGapOfACpu) {
+  views_->set_sees_all_writers(true);
+  write(5, pid_);
+  cpu_goes_offline(100);
+  write(6, pid_);
+  cpu_comes_online(200, 7);
+  write(8, pid_);
+  cpu_comes_online(300, 0);
+  write(9, pid_);
+  ASSERT_EQ(reporter_.hits.size(), 4U);
+  EXPECT_EQ(reporter_.hits[1].old_value, (MemoryValue{5, Certainty::exact}))
+      << "a CPU that is offline writes nothing";
+  EXPECT_EQ(reporter_.hits[2].old_value, MemoryValue{});
+  EXPECT_EQ(reporter_.hits[3].old_value, (MemoryValue{8, Certainty::exact}));
+}
+
+TEST_F(HitPipelineTest, ValuesAreNotCarriedFromHitToHitWhileACpuIsNotWatched) {
+  views_->set_sees_all_writers(true);
+  cpu_comes_online(200, 7, "no register is free");
+  write(5, pid_);
+  write(6, pid_);
+  cpu_goes_offline(300);
+  write(7, pid_);
+  write(8, pid_);
+  ASSERT_EQ(reporter_.hits.size(), 4U);
+  EXPECT_EQ(reporter_.hits[1].old_value, MemoryValue{});
+  EXPECT_EQ(reporter_.hits[2].old_value, MemoryValue{});
+  EXPECT_EQ(reporter_.hits[3].old_value, (MemoryValue{7, Certainty::exact}));
+}
+
+TEST_F(HitPipelineTest, OneAddressInTwoProcessesIsTwoStacks) {
+  watch_machine(nullptr);
+  for (const ProcessId pid : {pid_, child_, pid_}) write(5, pid);
+  ASSERT_EQ(reporter_.stacks.size(), 3U);
+  EXPECT_NE(reporter_.stacks[0].id, reporter_.stacks[1].id);
+  EXPECT_EQ(reporter_.stacks[0].id, reporter_.stacks[2].id);
+}
+
+TEST_F(HitPipelineTest, KernelsOwnStackIsOneInAllProcesses) {
+  FakeMemory memory;
+  watch_machine(&memory);
+  for (const ProcessId pid : {pid_, child_, ProcessId{0}}) {
+    linux_port::Sample sample = sample_of(pid);
+    sample.hit.in_kernel = true;
+    sample.hit.trap_ip = RemoteAddress(0xffff'ffff'8100'0010);
+    pipeline_->on_sample(sample);
+  }
+  ASSERT_EQ(reporter_.stacks.size(), 3U);
+  EXPECT_EQ(reporter_.stacks[0].id, reporter_.stacks[1].id);
+  EXPECT_EQ(reporter_.stacks[0].id, reporter_.stacks[2].id);
+  ASSERT_EQ(reporter_.stacks[0].frames.size(), 1U);
+  EXPECT_NE(reporter_.stacks[0].frames[0].module, "");
+}
+
+TEST_F(HitPipelineTest, HitOfAProcessThatIsGoneHasAddressesWithoutNames) {
+  watch_machine(nullptr);
+  constexpr ProcessId kNobody{-1};
+  linux_port::Sample sample = sample_of(kNobody);
+  sample.hit.trap_ip = RemoteAddress(0x401000);
+  const std::vector<RemoteAddress> callers{RemoteAddress(0x402000)};
+  sample.hit.callers = callers;
+  pipeline_->on_sample(sample);
+  EXPECT_FALSE(pipeline_->finished());
+  ASSERT_EQ(reporter_.stacks.size(), 1U);
+  ASSERT_EQ(reporter_.stacks[0].frames.size(), 2U);
+  EXPECT_EQ(reporter_.stacks[0].frames[0].ip, RemoteAddress(0x401000));
+  EXPECT_EQ(reporter_.stacks[0].frames[1].ip, RemoteAddress(0x402000));
+  EXPECT_EQ(reporter_.stacks[0].frames[1].symbol, "");
+}
+
+TEST_F(HitPipelineTest, NoProcesssEndIsTheEndOfAWatchOfTheMachine) {
+  watch_machine(nullptr);
+  write(5, pid_);
+  pipeline_->on_event({.kind = TargetEvent::Kind::executed, .pid = pid_});
+  pipeline_->on_event({.kind = TargetEvent::Kind::process_exited, .pid = pid_, .wait_status = 0});
+  EXPECT_FALSE(pipeline_->finished());
+  EXPECT_FALSE(pipeline_->wait_status());
+  write(6, pid_);
+  EXPECT_EQ(reporter_.hits.size(), 2U);
 }
 
 }  // namespace

@@ -42,6 +42,10 @@ Result<linux_port::TargetScope> find_process(std::int32_t number) {
 Result<Target> Target::acquire(const WatchOptions& options,
                                const linux_port::InheritedSignals& signals) {
   Target target;
+  if (options.whole_machine) {
+    target.scope_.whole_machine = true;
+    return target;
+  }
   if (options.pid) {
     const auto scope = find_process(*options.pid);
     if (!scope) return std::unexpected(scope.error());
@@ -63,6 +67,7 @@ Result<Target> Target::acquire(const WatchOptions& options,
 }
 
 std::string Target::describe() const {
+  if (scope_.whole_machine) return "all processes";
   const ProcessId pid = scope_.pid;
   const std::string name = linux_port::thread_name(pid, ThreadId{pid.value});
   if (scope_.only_thread) {

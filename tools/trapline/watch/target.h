@@ -1,5 +1,5 @@
-// Whom a watch is about: a process that runs already, one thread of it, or a command started for
-// it.
+// Whom a watch is about: a process that runs already, one thread of it, a command started for it,
+// or the whole machine.
 #pragma once
 
 #include <optional>
@@ -22,9 +22,9 @@ class Target {
 
   [[nodiscard]] const linux_port::TargetScope& scope() const { return scope_; }
   [[nodiscard]] bool is_command() const { return is_command_; }
-  // "app (pid 812, 4 threads)", "app (thread 814 of pid 812)".
+  // "app (pid 812, 4 threads)", "app (thread 814 of pid 812)", "all processes".
   [[nodiscard]] std::string describe() const;
-  // Readable once the process has ended.
+  // Readable once the process has ended; -1, which poll(2) passes over, for the whole machine.
   [[nodiscard]] int exit_descriptor() const { return pidfd_.get(); }
   [[nodiscard]] bool has_exited() const;
 

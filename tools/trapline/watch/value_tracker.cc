@@ -11,6 +11,8 @@ namespace {
 constexpr std::uint64_t kWordBytes = 8;
 // A watch has few slots; only forking targets multiply them.
 constexpr std::size_t kMaxShadows = 4096;
+// No process has it.
+constexpr std::int32_t kAllProcesses = 0;
 
 std::uint64_t little_endian(std::span<const std::byte> bytes) {
   std::uint64_t value = 0;
@@ -22,8 +24,15 @@ std::uint64_t little_endian(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-ValueTracker::ValueTracker(ProcessId pid, MemoryReader& memory, decode::CulpritFinder& finder)
+ValueTracker::ValueTracker(std::optional<ProcessId> pid, MemoryReader& memory,
+                           const decode::CulpritFinder* finder)
     : pid_(pid), memory_(memory), finder_(finder) {}
+
+std::optional<std::int32_t> ValueTracker::owner_of(const Hit& hit) const {
+  if (!pid_) return kAllProcesses;
+  if (hit.pid.value <= 0) return std::nullopt;
+  return hit.pid.value;
+}
 
 ValueTracker::Range ValueTracker::value_range(const Hit& hit) const {
   if (watch_.length.value <= kWordBytes) return {watch_.address, watch_.length};
@@ -39,19 +48,22 @@ MemoryValue ValueTracker::read_now(const Range& range, Certainty certainty) {
 
 void ValueTracker::read_initial(const Request& watch, std::span<const SlotRequest> slots,
                                 bool target_is_stopped) {
-  watch_ = watch;
+  set_watch(watch);
   const Certainty certainty = target_is_stopped ? Certainty::exact : Certainty::approximate;
   for (const SlotRequest& slot : slots) {
     Hit hit;
     hit.address = slot.address;
     hit.length = slot.length;
     const Range range = value_range(hit);
-    shadow_[{pid_.value, range.address.value()}] = read_now(range, certainty);
+    shadow_[{pid_ ? pid_->value : kAllProcesses, range.address.value()}] =
+        read_now(range, certainty);
   }
 }
 
 MemoryValue ValueTracker::value_before(const Hit& hit, const Range& range) const {
-  const auto shadow = shadow_.find({hit.pid.value, range.address.value()});
+  const auto owner = owner_of(hit);
+  if (!owner) return {};
+  const auto shadow = shadow_.find({*owner, range.address.value()});
   if (shadow == shadow_.end()) return {};
   MemoryValue before = shadow->second;
   if (!sees_all_writers_) before.certainty = std::min(before.certainty, Certainty::approximate);
@@ -62,10 +74,10 @@ MemoryValue ValueTracker::value_after(const Hit& hit, const Range& range, Memory
                                       const decode::Culprit* culprit,
                                       const UserRegisters& registers, bool newest) {
   std::optional<decode::StoredValue> result;
-  if (culprit != nullptr) {
+  if (culprit != nullptr && finder_ != nullptr) {
     const auto known =
         before.certainty == Certainty::unknown ? std::nullopt : std::optional(before.bits);
-    result = finder_.stored_value(registers, range.address, range.length, known);
+    result = finder_->stored_value(registers, range.address, range.length, known);
   }
   if (hit.new_value.certainty == Certainty::exact) {
     if (result && result->depends_on_old && result->bits != hit.new_value.bits) before = {};
@@ -73,7 +85,7 @@ MemoryValue ValueTracker::value_after(const Hit& hit, const Range& range, Memory
   }
   if (result) return {result->bits, result->depends_on_old ? before.certainty : Certainty::exact};
   if (hit.new_value.certainty != Certainty::unknown) return hit.new_value;
-  if (newest && hit.pid == pid_) return read_now(range, Certainty::approximate);
+  if (newest && is_of_memory_read(hit)) return read_now(range, Certainty::approximate);
   return {};
 }
 
@@ -83,7 +95,7 @@ void ValueTracker::update(Hit& hit, const decode::Culprit* culprit, const UserRe
   MemoryValue before = value_before(hit, range);
   const MemoryValue after = value_after(hit, range, before, culprit, registers, newest);
   if (shadow_.size() >= kMaxShadows) shadow_.clear();
-  shadow_[{hit.pid.value, range.address.value()}] = after;
+  if (const auto owner = owner_of(hit)) shadow_[{*owner, range.address.value()}] = after;
   hit.old_value = before;
   hit.new_value = after;
 }

@@ -23,11 +23,15 @@ namespace trapline::command {
 
 class ValueTracker {
  public:
-  // `memory` reads the target `pid`; borrowed.
-  ValueTracker(ProcessId pid, MemoryReader& memory, decode::CulpritFinder& finder);
+  // `memory` reads the process `pid`; nullopt: it is memory that all processes share, the kernel's.
+  // `finder`: nullptr where no instruction is decoded. Both borrowed.
+  ValueTracker(std::optional<ProcessId> pid, MemoryReader& memory,
+               const decode::CulpritFinder* finder);
 
-  // From now on about `watch`. Reads what its bytes hold before the first hit; `target_is_stopped`:
-  // nobody can write meanwhile.
+  // From now on about `watch`. Nothing is known of its bytes before the first hit.
+  void set_watch(const Request& watch) { watch_ = watch; }
+  // As well, and reads what its bytes hold before the first hit; `target_is_stopped`: nobody can
+  // write meanwhile.
   void read_initial(const Request& watch, std::span<const SlotRequest> slots,
                     bool target_is_stopped);
 
@@ -56,14 +60,17 @@ class ValueTracker {
   [[nodiscard]] MemoryValue value_after(const Hit& hit, const Range& range, MemoryValue& before,
                                         const decode::Culprit* culprit,
                                         const UserRegisters& registers, bool newest);
+  // Whose bytes in shadow_ a hit is about. nullopt: the system did not tell which process it was.
+  [[nodiscard]] std::optional<std::int32_t> owner_of(const Hit& hit) const;
+  [[nodiscard]] bool is_of_memory_read(const Hit& hit) const { return !pid_ || hit.pid == *pid_; }
   [[nodiscard]] MemoryValue read_now(const Range& range, Certainty certainty);
 
   Request watch_;
-  ProcessId pid_;
+  std::optional<ProcessId> pid_;
   MemoryReader& memory_;
-  decode::CulpritFinder& finder_;
+  const decode::CulpritFinder* finder_;
   bool sees_all_writers_ = false;
-  // By process (a forked child has memory of its own) and first byte. Bounded: see update().
+  // By owner (a forked child has memory of its own) and first byte. Bounded: see update().
   std::map<std::pair<std::int32_t, std::uint64_t>, MemoryValue> shadow_;
 };
 

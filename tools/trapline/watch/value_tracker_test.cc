@@ -56,7 +56,7 @@ class ValueTrackerTest : public ::testing::Test {
 
   FakeMemory memory_;
   decode::CulpritFinder finder_{memory_};
-  ValueTracker tracker_{kPid, memory_, finder_};
+  ValueTracker tracker_{kPid, memory_, &finder_};
 };
 
 TEST_F(ValueTrackerTest, AllIsExactWhereEveryWriterIsSeen) {

@@ -12,8 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "ports/linux/remote_memory.h"
+#include <utility>
 
 namespace trapline::command {
 namespace {
@@ -42,6 +41,7 @@ class SilentReporter final : public report::Reporter {
   [[nodiscard]] Result<void> start(const report::WatchStart&) override { return {}; }
   [[nodiscard]] Result<void> hit(const report::HitView&) override { return {}; }
   [[nodiscard]] Result<void> lost(std::uint64_t) override { return {}; }
+  [[nodiscard]] Result<void> cpu(const report::CpuEventView&) override { return {}; }
   [[nodiscard]] Result<void> end(const report::WatchEnd&) override { return {}; }
   [[nodiscard]] Result<void> flush() override { return {}; }
 };
@@ -103,15 +103,8 @@ class WatchLoopTest : public ::testing::Test {
       ::kill(child_, SIGKILL);
       while (!target->has_exited()) ::usleep(1000);
     }
-    linux_port::RemoteMemory memory(ProcessId{::getpid()});
-    symbols::Symbolizer symbolizer(**image);
-    symbols::Unwinder unwinder(**image);
-    symbols::FrameState frame_state(**image);
-    symbols::ImageCode code(**image, memory);
-    decode::CulpritFinder finder(code);
-    ValueTracker values(ProcessId{::getpid()}, memory, finder);
-    HitPipeline pipeline({options_, object_, ProcessId{child_}, **image, symbolizer, unwinder,
-                          frame_state, finder, values, reporter_});
+    ProcessViews views(std::move(*image));
+    HitPipeline pipeline({options_, object_, ProcessId{child_}, views, reporter_});
     const auto reason =
         WatchLoop(options_, object_, collector_, pipeline, reporter_, *target, *signals).run();
     return reason ? *reason : reason.error().message;

@@ -22,8 +22,9 @@ enum class CollectorChoice : std::uint8_t { automatic, perf, ptrace };
 
 struct WatchOptions {
   std::string what;
-  std::optional<std::int32_t> pid;   // a process, or one thread of one
-  std::vector<std::string> command;  // exactly one of pid and command is given
+  std::optional<std::int32_t> pid;  // a process, or one thread of one
+  bool whole_machine = false;
+  std::vector<std::string> command;  // exactly one of pid, whole_machine and command is given
   bool follow_children = false;
 
   Access access = Access::write;

@@ -8,6 +8,16 @@
 #include "ports/linux/proc_fs.h"
 
 namespace trapline::command {
+namespace {
+
+std::unique_ptr<linux_port::KernelMemory> open_kernel_memory(const MachineObject& found) {
+  if (!found.in_kernel) return nullptr;
+  auto memory = std::make_unique<linux_port::KernelMemory>();
+  return memory->obstacle() ? nullptr : std::move(memory);
+}
+
+}  // namespace
+
 Result<void> report_end(report::Reporter& reporter, report::WatchEnd end,
                         const Result<std::string>& reason) {
   if (reason) {
@@ -24,13 +34,26 @@ Result<void> report_end(report::Reporter& reporter, report::WatchEnd end,
 
 Result<std::unique_ptr<WatchSession>> WatchSession::install(const WatchOptions& options,
                                                             Target& target, ReportOutput& output) {
+  auto session = make(options, target, output);
+  if (!session) return session;
+  auto prepared = options.whole_machine ? (*session)->prepare_machine() : (*session)->prepare();
+  if (!prepared) return std::unexpected(std::move(prepared.error()));
+  return session;
+}
+
+Result<std::unique_ptr<WatchSession>> WatchSession::make(const WatchOptions& options,
+                                                         Target& target, ReportOutput& output) {
+  // The views are made from what these find, so they come first.
+  if (options.whole_machine) {
+    auto found = find_machine_object(options, linux_port::native_debug_architecture());
+    if (!found) return std::unexpected(std::move(found.error()));
+    return std::unique_ptr<WatchSession>(
+        new WatchSession(options, target, output, *std::move(found)));
+  }
   auto image = symbols::ProcessImage::open(target.scope().pid);
   if (!image) return std::unexpected(std::move(image.error()));
-  std::unique_ptr<WatchSession> session(
-      new WatchSession(options, target, output, std::move(*image)));
-  if (auto prepared = session->prepare(); !prepared)
-    return std::unexpected(std::move(prepared.error()));
-  return session;
+  return std::unique_ptr<WatchSession>(
+      new WatchSession(options, target, output, *std::move(image)));
 }
 
 WatchSession::WatchSession(const WatchOptions& options, Target& target, ReportOutput& output,
@@ -38,29 +61,43 @@ WatchSession::WatchSession(const WatchOptions& options, Target& target, ReportOu
     : options_(options),
       target_(target),
       output_(output),
-      memory_(target.scope().pid),
-      image_(std::move(image)),
-      symbolizer_(*image_),
-      unwinder_(*image_),
-      frame_state_(*image_),
-      code_(*image_, memory_),
-      finder_(code_),
-      values_(target.scope().pid, memory_, finder_),
-      pipeline_({options_, object_, target.scope().pid, *image_, symbolizer_, unwinder_,
-                 frame_state_, finder_, values_, output.reporter()}) {}
+      views_(std::move(image)),
+      pipeline_({options_, object_, target.scope().pid, views_, output.reporter()}) {}
+
+WatchSession::WatchSession(const WatchOptions& options, Target& target, ReportOutput& output,
+                           MachineObject found)
+    : options_(options),
+      target_(target),
+      output_(output),
+      found_(std::move(found)),
+      kernel_memory_(open_kernel_memory(*found_)),
+      views_(kernel_memory_.get()),
+      object_(found_->object),
+      pipeline_({options_, object_, std::nullopt, views_, output.reporter()}) {}
+
+Result<void> WatchSession::prepare_machine() {
+  views_.read_initial(object_.request, object_.plan.slots(), /*target_is_stopped=*/false);
+  auto installed = install_machine_collector(options_, *found_);
+  if (!installed) return std::unexpected(std::move(installed.error()));
+  installed_ = std::move(*installed);
+  if (found_->in_kernel && !kernel_memory_ && options_.values)
+    installed_.notes.emplace_back("values are not told: /proc/kcore cannot be read");
+  return {};
+}
 
 Result<void> WatchSession::prepare() {
-  auto object =
-      find_watched_object(options_, *image_, memory_, linux_port::native_debug_architecture());
+  ProcessView& view = views_.of(target_.scope().pid);
+  auto object = find_watched_object(options_, *view.image(), view.memory(),
+                                    linux_port::native_debug_architecture());
   if (!object) return std::unexpected(std::move(object.error()));
   object_ = std::move(*object);
   // Before the first hit can happen. A command still waits at its entry point; anybody else may
   // write meanwhile.
-  values_.read_initial(object_.request, object_.plan.slots(), target_.is_command());
+  views_.read_initial(object_.request, object_.plan.slots(), target_.is_command());
   auto installed = install_collector(options_, target_.scope(), object_.plan);
   if (!installed) return std::unexpected(std::move(installed.error()));
   installed_ = std::move(*installed);
-  values_.set_sees_all_writers(sees_all_writers());
+  views_.set_sees_all_writers(sees_all_writers());
   return {};
 }
 
@@ -107,8 +144,9 @@ Result<void> WatchSession::run(const StopSignals& signals) {
     reason = pipeline_.finished().value_or(*reason);
     end_reason_ = *reason;
   }
-  report::WatchEnd end = pipeline_.totals();
-  end.duration = Nanoseconds{linux_port::monotonic_now().value - began.value};
+  const Nanoseconds ended = linux_port::monotonic_now();
+  report::WatchEnd end = pipeline_.totals(ended);
+  end.duration = Nanoseconds{ended.value - began.value};
   return report_end(output_.reporter(), end, reason);
 }
 

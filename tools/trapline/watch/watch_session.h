@@ -7,17 +7,14 @@
 #include <string>
 
 #include "base/failure.h"
-#include "decode/culprit.h"
-#include "ports/linux/remote_memory.h"
-#include "symbols/frame_state.h"
+#include "ports/linux/kernel_memory.h"
 #include "symbols/process_image.h"
-#include "symbols/symbolizer.h"
-#include "symbols/unwinder.h"
 #include "tools/trapline/watch/collector_choice.h"
 #include "tools/trapline/watch/hit_pipeline.h"
+#include "tools/trapline/watch/machine_object.h"
+#include "tools/trapline/watch/process_views.h"
 #include "tools/trapline/watch/report_output.h"
 #include "tools/trapline/watch/target.h"
-#include "tools/trapline/watch/value_tracker.h"
 #include "tools/trapline/watch/watch_loop.h"
 #include "tools/trapline/watch/watch_options.h"
 #include "tools/trapline/watch/watched_object.h"
@@ -47,10 +44,18 @@ class WatchSession {
   [[nodiscard]] std::optional<int> wait_status() const { return pipeline_.wait_status(); }
 
  private:
+  // One view for all hits.
   WatchSession(const WatchOptions& options, Target& target, ReportOutput& output,
                std::unique_ptr<symbols::ProcessImage> image);
+  // The whole machine: a view for each process.
+  WatchSession(const WatchOptions& options, Target& target, ReportOutput& output,
+               MachineObject found);
 
+  [[nodiscard]] static Result<std::unique_ptr<WatchSession>> make(const WatchOptions& options,
+                                                                  Target& target,
+                                                                  ReportOutput& output);
   [[nodiscard]] Result<void> prepare();
+  [[nodiscard]] Result<void> prepare_machine();
   [[nodiscard]] Result<std::string> watch(const StopSignals& signals);
   [[nodiscard]] report::WatchStart describe_start() const;
   // Whether every write to what is watched is a hit.
@@ -59,16 +64,12 @@ class WatchSession {
   const WatchOptions& options_;
   Target& target_;
   ReportOutput& output_;
-  linux_port::RemoteMemory memory_;
-  std::unique_ptr<symbols::ProcessImage> image_;
+  // Of a watch of the whole machine.
+  std::optional<MachineObject> found_;
+  std::unique_ptr<linux_port::KernelMemory> kernel_memory_;  // nullptr: nothing is read of it
+  ProcessViews views_;
   WatchedObject object_;
   InstalledCollector installed_;
-  symbols::Symbolizer symbolizer_;
-  symbols::Unwinder unwinder_;
-  symbols::FrameState frame_state_;
-  symbols::ImageCode code_;
-  decode::CulpritFinder finder_;
-  ValueTracker values_;
   HitPipeline pipeline_;
   std::string end_reason_;
 };

@@ -12,6 +12,7 @@ class RecordingReporter final : public report::Reporter {
   Result<void> start(const report::WatchStart&) override { return {}; }
   Result<void> hit(const report::HitView&) override { return {}; }
   Result<void> lost(std::uint64_t) override { return {}; }
+  Result<void> cpu(const report::CpuEventView&) override { return {}; }
   Result<void> end(const report::WatchEnd& end) override {
     ends.push_back(end);
     return {};

@@ -4,19 +4,10 @@
 
 #include <utility>
 
-#include "symbols/expression.h"
 #include "symbols/resolver.h"
 
 namespace trapline::command {
 namespace {
-
-// An expression that does not parse, with a caret under the character that does not fit.
-Failure syntax_failure(const std::string& what, const symbols::SyntaxError& error) {
-  return Failure{
-      Error{ErrorCode::bad_syntax},
-      fmt::format("'{}' is not something to watch: {} (at character {})\n    {}\n    {:>{}}", what,
-                  error.reason, error.position + 1, what, '^', error.position + 1)};
-}
 
 Failure plan_failure(const WatchOptions& options, const Request& request,
                      const DebugArchitecture& machine, const Error& error) {
@@ -45,14 +36,6 @@ Failure plan_failure(const WatchOptions& options, const Request& request,
     default:
       return say(fmt::format("{} cannot be watched: {}", options.what, name_of(error.code)));
   }
-}
-
-Result<WatchedObject> with_plan(const WatchOptions& options, const DebugArchitecture& machine,
-                                WatchedObject object) {
-  const auto plan = make_plan(object.request, machine);
-  if (!plan) return std::unexpected(plan_failure(options, object.request, machine, plan.error()));
-  object.plan = *plan;
-  return object;
 }
 
 Result<WatchedObject> find_function(const WatchOptions& options, symbols::ProcessImage& image,
@@ -97,6 +80,21 @@ Result<WatchedObject> find_data(const WatchOptions& options, symbols::ProcessIma
 }
 
 }  // namespace
+
+Failure syntax_failure(const std::string& what, const symbols::SyntaxError& error) {
+  return Failure{
+      Error{ErrorCode::bad_syntax},
+      fmt::format("'{}' is not something to watch: {} (at character {})\n    {}\n    {:>{}}", what,
+                  error.reason, error.position + 1, what, '^', error.position + 1)};
+}
+
+Result<WatchedObject> with_plan(const WatchOptions& options, const DebugArchitecture& machine,
+                                WatchedObject object) {
+  const auto plan = make_plan(object.request, machine);
+  if (!plan) return std::unexpected(plan_failure(options, object.request, machine, plan.error()));
+  object.plan = *plan;
+  return object;
+}
 
 Result<WatchedObject> find_watched_object(const WatchOptions& options, symbols::ProcessImage& image,
                                           MemoryReader& memory, const DebugArchitecture& machine) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/failure.h"
+#include "symbols/expression.h"
 #include "symbols/process_image.h"
 #include "symbols/value_type.h"
 #include "tools/trapline/watch/watch_options.h"
@@ -24,6 +25,14 @@ struct WatchedObject {
   RemoteAddress module_start;  // where that is mapped
   std::vector<std::string> notes;
 };
+
+// An expression that does not parse, with a caret under the character that does not fit.
+[[nodiscard]] Failure syntax_failure(const std::string& what, const symbols::SyntaxError& error);
+
+// The object with the plan for its request. Errors: those of make_plan, each with its sentence.
+[[nodiscard]] Result<WatchedObject> with_plan(const WatchOptions& options,
+                                              const DebugArchitecture& machine,
+                                              WatchedObject object);
 
 // Errors: those of the resolver and of make_plan, each with its sentence.
 [[nodiscard]] Result<WatchedObject> find_watched_object(const WatchOptions& options,

@@ -1,0 +1,105 @@
+#include "ports/linux/perf_cpu_watch.h"
+
+#include <cerrno>
+#include <utility>
+
+namespace trapline::linux_port {
+namespace {
+
+ErrorCode code_of(int error) {
+  switch (error) {
+    case ENOSPC:
+      return ErrorCode::no_free_slot;
+    case EACCES:
+    case EPERM:
+      return ErrorCode::permission_denied;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return ErrorCode::limit_reached;
+    default:
+      return ErrorCode::os_failure;
+  }
+}
+
+void add_counts(PerfHitTotal& total, const std::vector<PerfEvent>& events) {
+  for (const PerfEvent& event : events) {
+    const auto count = event.count();
+    total.hits += count.value_or(0);
+    total.is_complete = total.is_complete && count.has_value();
+  }
+}
+
+}  // namespace
+
+std::expected<std::vector<PerfEvent>, PerfCpuWatch::Refusal> PerfCpuWatch::open_all(
+    CpuId cpu) const {
+  const auto ring = rings_.index_of(cpu);
+  if (!ring) return std::unexpected(Refusal{ENODEV, 0});
+  std::vector<PerfEvent> opened;
+  for (std::size_t slot = 0; slot < attributes_.size(); ++slot) {
+    auto event = PerfEvent::open_on_cpu(attributes_[slot], cpu);
+    if (!event) return std::unexpected(Refusal{event.error(), slot});
+    if (const auto redirected = event->redirect_to(rings_.owner(*ring)); !redirected)
+      return std::unexpected(Refusal{redirected.error(), slot});
+    opened.push_back(*std::move(event));
+  }
+  // A CPU that has gone meanwhile does not make enabling fail: its event is told to come.
+  for (std::size_t slot = 0; slot < opened.size(); ++slot) {
+    if (const auto enabled = opened[slot].enable(); !enabled)
+      return std::unexpected(Refusal{enabled.error(), slot});
+  }
+  return opened;
+}
+
+std::expected<void, Error> PerfCpuWatch::install(const hotplug::CallbackContext& context) {
+  auto opened = open_all(context.cpu);
+  const std::lock_guard lock(mutex_);
+  if (opened) {
+    events_.insert_or_assign(context.cpu, *std::move(opened));
+    return {};
+  }
+  refusals_.insert_or_assign(context.cpu, opened.error());
+  if (tolerates_refusals_) return {};
+  return std::unexpected(Error{code_of(opened.error().error), opened.error().error});
+}
+
+std::expected<void, Error> PerfCpuWatch::remove(const hotplug::CallbackContext& context) {
+  const std::lock_guard lock(mutex_);
+  refusals_.erase(context.cpu);
+  const auto found = events_.find(context.cpu);
+  if (found == events_.end()) return {};
+  // Counts are final only when the events have stopped.
+  for (const PerfEvent& event : found->second) event.disable();
+  add_counts(ended_, found->second);
+  events_.erase(found);
+  return {};
+}
+
+void PerfCpuWatch::tolerate_refusals() {
+  const std::lock_guard lock(mutex_);
+  tolerates_refusals_ = true;
+}
+
+std::map<CpuId, PerfCpuWatch::Refusal> PerfCpuWatch::refusals() const {
+  const std::lock_guard lock(mutex_);
+  return refusals_;
+}
+
+bool PerfCpuWatch::retry(CpuId cpu) {
+  auto opened = open_all(cpu);
+  const std::lock_guard lock(mutex_);
+  if (!opened) return false;
+  refusals_.erase(cpu);
+  events_.insert_or_assign(cpu, *std::move(opened));
+  return true;
+}
+
+PerfHitTotal PerfCpuWatch::total() const {
+  const std::lock_guard lock(mutex_);
+  PerfHitTotal total = ended_;
+  for (const auto& [cpu, events] : events_) add_counts(total, events);
+  return total;
+}
+
+}  // namespace trapline::linux_port

@@ -1,0 +1,64 @@
+// One plan set on CPUs: breakpoint events that fire for whatever runs there.
+//
+// An instance of a multi-instance hotplug state: the state's callbacks open the events on each CPU
+// that comes and close them on each that goes, since an event is dead once its CPU was offline.
+// Synchronised: callbacks come from hotplug threads, the rest from the thread that owns the watch.
+#pragma once
+
+#include <linux/perf_event.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "ports/linux/perf_cpu_rings.h"
+#include "ports/linux/perf_event.h"
+#include "ports/linux/perf_event_set.h"
+#include "trapline/base/error.h"
+#include "trapline/base/units.h"
+#include "trapline/hotplug/state.h"
+
+namespace trapline::linux_port {
+
+class PerfCpuWatch final : public hotplug::Instance {
+ public:
+  // One event per element of `attributes` and CPU. `rings` outlives the watch.
+  PerfCpuWatch(const PerfCpuRings& rings, std::vector<perf_event_attr> attributes)
+      : rings_(rings), attributes_(std::move(attributes)) {}
+
+  // The state's callbacks. All of a CPU's events are opened or none.
+  [[nodiscard]] std::expected<void, Error> install(const hotplug::CallbackContext& context);
+  [[nodiscard]] std::expected<void, Error> remove(const hotplug::CallbackContext& context);
+
+  // From now on a CPU that refuses is left without events instead of failing install: other
+  // watches, and the CPU itself, go on.
+  void tolerate_refusals();
+
+  struct Refusal {
+    int error = 0;         // errno
+    std::size_t slot = 0;  // index into attributes
+  };
+  [[nodiscard]] std::map<CpuId, Refusal> refusals() const;
+  // Tries again on a CPU that refused; true if it is watched now. Under the hotplug read lock.
+  [[nodiscard]] bool retry(CpuId cpu);
+
+  // All hits counted so far, on CPUs that have gone too.
+  [[nodiscard]] PerfHitTotal total() const;
+
+ private:
+  [[nodiscard]] std::expected<std::vector<PerfEvent>, Refusal> open_all(CpuId cpu) const;
+
+  const PerfCpuRings& rings_;
+  const std::vector<perf_event_attr> attributes_;
+  mutable std::mutex mutex_;  // guards what follows
+  bool tolerates_refusals_ = false;
+  std::map<CpuId, std::vector<PerfEvent>> events_;
+  std::map<CpuId, Refusal> refusals_;
+  PerfHitTotal ended_;  // of events that are closed
+};
+
+}  // namespace trapline::linux_port

@@ -1,0 +1,496 @@
+#include "ports/linux/perf_machine_collector.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <deque>
+#include <list>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ports/linux/monotonic_clock.h"
+#include "ports/linux/perf_cpu_births.h"
+#include "ports/linux/perf_cpu_rings.h"
+#include "ports/linux/perf_cpu_watch.h"
+#include "ports/linux/perf_loss.h"
+#include "ports/linux/perf_ring_set.h"
+#include "ports/linux/perf_sample_builder.h"
+#include "ports/linux/proc_fs.h"
+#include "ports/linux/slot_holders.h"
+#include "trapline/linux/cpu_hotplug.h"
+
+namespace trapline::linux_port {
+namespace {
+
+constexpr Nanoseconds kRetryInterval{100'000'000};
+
+PerfEventOptions event_options(const CollectorOptions& options) {
+  PerfEventOptions wanted;
+  wanted.inheritance = Inheritance::none;
+  wanted.has_inherit_thread = false;
+  wanted.stack = options.stack;
+  wanted.registers = options.registers;
+  wanted.dwarf_stack_bytes = options.dwarf_stack_bytes;
+  return wanted;
+}
+
+std::vector<perf_event_attr> attributes_of(const Plan& plan, const PerfEventOptions& options) {
+  std::vector<perf_event_attr> attributes;
+  for (const SlotRequest& slot : plan.slots())
+    attributes.push_back(breakpoint_attributes(slot, options));
+  return attributes;
+}
+
+std::string with_holders(std::string sentence) {
+  const std::string holders = describe_holders(find_slot_holders(std::nullopt));
+  return sentence + (holders.empty() ? "" : " Seen on this machine: " + holders + ".");
+}
+
+Failure explain(CpuId cpu, const PerfCpuWatch::Refusal& refusal, const Plan& plan) {
+  const std::string number = std::to_string(cpu.value);
+  const std::string paranoid = std::to_string(perf_event_paranoid().value_or(0));
+  switch (refusal.error) {
+    case ENOSPC:
+      return {{ErrorCode::no_free_slot, ENOSPC},
+              with_holders("too few free debug registers on CPU " + number + ": the watch needs " +
+                           std::to_string(plan.slots().size()) +
+                           " on every CPU, beside the most that any one thread holds; close the "
+                           "debugger or profiler that has them, or watch a process with -p PID.")};
+    case EACCES:
+    case EPERM:
+      return {
+          {ErrorCode::permission_denied, refusal.error},
+          "watching the whole machine needs CAP_PERFMON, and CAP_SYS_ADMIN for a kernel address "
+          "(kernel.perf_event_paranoid is " +
+              paranoid + "): run as root, or watch a process of yours with -p PID"};
+    default: {
+      const OpenContext context{
+          .pid = {},
+          .tid = {},
+          .slot = plan.slots().empty() ? SlotRequest{} : plan.slots()[refusal.slot],
+          .slots = plan.slots().size(),
+          .paranoid = perf_event_paranoid(),
+          .perf_works_on_oneself = true};
+      Failure failure = explain_open_error(refusal.error, context);
+      failure.message = "CPU " + number + ": " + failure.message;
+      return failure;
+    }
+  }
+}
+
+CpuEvent event_of(CpuId cpu, CpuEvent::Kind kind, Nanoseconds time) {
+  CpuEvent event;
+  event.cpu = cpu;
+  event.kind = kind;
+  event.time = time;
+  return event;
+}
+
+// What is still to be told of CPUs. Filled by hotplug callbacks, emptied by the collector's thread.
+class CpuEventQueue {
+ public:
+  void push(CpuEvent event) {
+    const std::lock_guard lock(mutex_);
+    events_.push_back(std::move(event));
+  }
+  // The oldest, if it is not younger than `until`.
+  [[nodiscard]] std::optional<CpuEvent> pop(Nanoseconds until) {
+    const std::lock_guard lock(mutex_);
+    if (events_.empty() || events_.front().time > until) return std::nullopt;
+    CpuEvent event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+  }
+  [[nodiscard]] std::optional<Nanoseconds> oldest() {
+    const std::lock_guard lock(mutex_);
+    return events_.empty() ? std::nullopt : std::optional(events_.front().time);
+  }
+
+ private:
+  std::mutex mutex_;  // guards the queue
+  std::deque<CpuEvent> events_;
+};
+
+// A plan that is set everywhere.
+struct SetPlan {
+  SetPlan(const PerfCpuRings& rings, const Plan& wanted, const CollectorOptions& options)
+      : plan(wanted),
+        watch(rings, attributes_of(wanted, event_options(options))),
+        builder(wanted, options) {}
+
+  Plan plan;
+  PerfCpuWatch watch;
+  PerfSampleBuilder builder;
+};
+
+// When a CPU that came or went was watched.
+struct Life {
+  Nanoseconds watched_at;
+  Nanoseconds gone_at;
+  std::optional<Nanoseconds> unwatched_since;  // it is online, and refuses
+};
+
+class Session {
+ public:
+  Session(std::unique_ptr<CpuHotplug> hotplug, PerfCpuRings rings, const CpuSet& possible,
+          const CollectorOptions& options)
+      : options_(options),
+        format_(breakpoint_attributes(SlotRequest{}, event_options(options))),
+        rings_(std::move(rings)),
+        tasks_(rings_, {task_attributes(format_)}),
+        births_(possible),
+        layout_(layout_of(format_)),
+        ring_set_(layout_),
+        hotplug_(std::move(hotplug)) {
+    for (PerfRing& ring : rings_.rings()) ring_set_.add(ring.reader());
+    descriptors_ = rings_.descriptors();
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() { uninstall(); }
+
+  // The records of tasks, the first plan, and what reports CPUs that come and go; no CPU does so in
+  // between.
+  [[nodiscard]] Result<InstallReport> install(const Plan& plan) {
+    auto& machine = hotplug_->machine();
+    const std::shared_lock cpus(machine.online_cpus());
+    auto watched = machine.setup_state_multi_cpuslocked(
+        {.name = "trapline/watch:online",
+         .placement = hotplug::Placement::fixed(hotplug::Section::online, 0),
+         .startup = hotplug::instance_method<&PerfCpuWatch::install>,
+         .teardown = hotplug::instance_method<&PerfCpuWatch::remove>});
+    if (!watched) return cannot_set_up(watched.error());
+    watch_state_ = *std::move(watched);
+    if (auto added = set_everywhere(tasks_, plan); !added)
+      return std::unexpected(std::move(added.error()));
+    if (!plan.slots().empty()) {
+      if (auto added = add_locked(plan); !added) return std::unexpected(std::move(added.error()));
+    }
+    // After all watches on the way up, before them on the way down.
+    auto reported = machine.setup_state_nocalls_cpuslocked(
+        {.name = "trapline/watch:report",
+         .placement = hotplug::Placement::fixed(hotplug::Section::online, 1),
+         .startup = hotplug::method<&Session::report_online>,
+         .teardown = hotplug::method<&Session::report_offline>,
+         .object = this});
+    if (!reported) return cannot_set_up(reported.error());
+    report_state_ = *std::move(reported);
+    InstallReport report;
+    report.cpus = machine.online_cpus().cpus();
+    report.slots = plan.slots().size();
+    report.sees_kernel_accesses = true;
+    if (!hotplug_->hears_events())
+      report.notes.emplace_back(
+          "the kernel's CPU events cannot be heard here: a CPU that comes online is noticed up to "
+          "100 ms later");
+    return report;
+  }
+
+  [[nodiscard]] Result<void> add(const Plan& plan) {
+    const std::shared_lock cpus(hotplug_->machine().online_cpus());
+    return add_locked(plan);
+  }
+
+  void remove(const Plan& plan) {
+    auto& machine = hotplug_->machine();
+    const std::shared_lock cpus(machine.online_cpus());
+    for (SetPlan& set : plans_) {
+      if (set.watch.is_added() && std::ranges::equal(set.plan.slots(), plan.slots()))
+        // What fails here is closing events, which cannot.
+        (void)machine.remove_instance_cpuslocked(watch_state_, set.watch);
+    }
+  }
+
+  [[nodiscard]] std::span<const int> descriptors() const { return descriptors_; }
+
+  Collector::Drained drain(SampleSink& sink) {
+    const Nanoseconds now = monotonic_now();
+    retry_refused(now);
+    Collector::Drained result;
+    result.more_pending = deliver(sink, PerfRingSet::settled_before(now), PerfRingSet::kPerDrain);
+    if (!result.more_pending) settle_losses(sink, PerfRingSet::settled_before(now));
+    return result;
+  }
+
+  void finish(SampleSink& sink) {
+    uninstall();
+    deliver(sink, PerfRingSet::kForever, PerfRingSet::kNoLimits);
+    const PerfHitTotal all = total();
+    if (const std::uint64_t lost = loss_.settle_exactly(all.hits); lost != 0) sink.on_lost(lost);
+    if (!all.is_complete) sink.on_lost_uncounted();
+  }
+
+ private:
+  static std::unexpected<Failure> cannot_set_up(Error error) {
+    return fail(error.code,
+                "the watch cannot follow CPUs (" + std::string(name_of(error.code)) + ")",
+                error.os_errno);
+  }
+
+  [[nodiscard]] Result<void> add_locked(const Plan& plan) {
+    SetPlan& set = plans_.emplace_back(rings_, plan, options_);
+    auto added = set_everywhere(set.watch, plan);
+    if (!added) plans_.pop_back();
+    return added;
+  }
+
+  // On every online CPU or on none.
+  [[nodiscard]] Result<void> set_everywhere(PerfCpuWatch& watch, const Plan& plan) {
+    const auto added = hotplug_->machine().add_instance_cpuslocked(watch_state_, watch);
+    if (added) {
+      watch.tolerate_refusals();
+      return {};
+    }
+    const auto refusals = watch.refusals();
+    if (refusals.empty()) return cannot_set_up(added.error());
+    return std::unexpected(explain(refusals.begin()->first, refusals.begin()->second, plan));
+  }
+
+  // Why a CPU is not watched by every plan; "" if it is.
+  [[nodiscard]] std::string refusal_on(CpuId cpu) {
+    for (SetPlan& set : plans_) {
+      const auto refusals = set.watch.refusals();
+      if (const auto found = refusals.find(cpu); found != refusals.end())
+        return explain(cpu, found->second, set.plan).message;
+    }
+    return {};
+  }
+
+  // --- hotplug callbacks, on the CPU's hotplug thread, or elsewhere for a CPU that is lost ---
+  std::expected<void, Error> report_online(const hotplug::CallbackContext& context) {
+    CpuEvent event = event_of(context.cpu, CpuEvent::Kind::online, monotonic_now());
+    const auto arrival = hotplug_->arrival(context.cpu);
+    const Nanoseconds learned = arrival ? arrival->learned : event.time;
+    Life& life = lives_[context.cpu];
+    const auto born = births_.first_after(context.cpu, life.gone_at, life.watched_at);
+    const Nanoseconds began = std::min(born.value_or(learned), learned);
+    life.watched_at = event.time;
+    event.gap = Nanoseconds{event.time.value - began.value};
+    event.reinstall = Nanoseconds{event.time.value - learned.value};
+    event.reason = refusal_on(context.cpu);
+    event.watched = event.reason.empty();
+    if (!event.watched) life.unwatched_since = began;
+    events_.push(std::move(event));
+    return {};
+  }
+  std::expected<void, Error> report_offline(const hotplug::CallbackContext& context) {
+    const Nanoseconds now = monotonic_now();
+    Life& life = lives_[context.cpu];
+    life.gone_at = now;
+    CpuEvent event = event_of(context.cpu, CpuEvent::Kind::offline, now);
+    if (life.unwatched_since)
+      event.gap = Nanoseconds{now.value - std::exchange(life.unwatched_since, {})->value};
+    events_.push(std::move(event));
+    return {};
+  }
+
+  // CPUs that refused a plan when they came online get it when its slots are free.
+  void retry_refused(Nanoseconds now) {
+    if (now.value < last_retry_.value + kRetryInterval.value) return;
+    last_retry_ = now;
+    const std::shared_lock cpus(hotplug_->machine().online_cpus());
+    for (auto& [cpu, life] : lives_) {
+      if (!life.unwatched_since) continue;
+      const bool is_watched = std::ranges::all_of(plans_, [&](SetPlan& set) {
+        return !set.watch.refusals().contains(cpu) || set.watch.retry(cpu);
+      });
+      if (!is_watched) continue;
+      const Nanoseconds time = monotonic_now();
+      const Nanoseconds gap{time.value - life.unwatched_since->value};
+      life.unwatched_since.reset();
+      CpuEvent event = event_of(cpu, CpuEvent::Kind::online, time);
+      event.gap = gap;
+      event.reinstall = gap;
+      events_.push(std::move(event));
+    }
+  }
+
+  // Hits and events of CPUs in the order of time; true if it stopped at a limit.
+  bool deliver(SampleSink& sink, Nanoseconds until, PerfRingSet::Limits limits) {
+    const auto handle_item = [&](const PerfRingSet::Item& item) { return handle(item, sink); };
+    while (true) {
+      const Nanoseconds pause = std::min(events_.oldest().value_or(until), until);
+      if (ring_set_.deliver(pause, limits, handle_item)) return true;
+      const auto event = events_.pop(pause);
+      if (!event) return false;
+      sink.on_cpu(*event);
+    }
+  }
+
+  // True if a hit was delivered.
+  bool handle(const PerfRingSet::Item& item, SampleSink& sink) {
+    switch (item.header.kind) {
+      case RecordKind::sample:
+        return handle_sample(item, sink);
+      case RecordKind::fork:
+        if (const auto task = decode_task(item.bytes)) {
+          names_.renamed(task->tid, names_.of(task->parent_pid, task->parent_tid));
+          if (task->pid != task->parent_pid)
+            sink.on_event({.kind = TargetEvent::Kind::process_forked,
+                           .pid = task->pid,
+                           .tid = task->tid,
+                           .parent = task->parent_pid});
+        }
+        return false;
+      case RecordKind::exit:
+        if (const auto task = decode_task(item.bytes)) {
+          names_.forget(task->tid);
+          if (task->pid.value == task->tid.value)
+            sink.on_event(
+                {.kind = TargetEvent::Kind::process_exited, .pid = task->pid, .tid = task->tid});
+        }
+        return false;
+      case RecordKind::comm:
+        if (const auto comm = decode_comm(item.bytes)) {
+          names_.renamed(comm->tid, comm->name);
+          if (comm->is_exec)
+            sink.on_event(
+                {.kind = TargetEvent::Kind::executed, .pid = comm->pid, .tid = comm->tid});
+        }
+        return false;
+      case RecordKind::map:
+        if (const auto map = decode_map(item.bytes))
+          sink.on_event({.kind = TargetEvent::Kind::code_mapped, .pid = map->pid, .tid = map->tid});
+        return false;
+      case RecordKind::lost:
+        loss_.suspect();
+        sink.on_gap();
+        return false;
+      case RecordKind::other:
+        return false;
+    }
+    return false;
+  }
+
+  bool handle_sample(const PerfRingSet::Item& item, SampleSink& sink) {
+    if (!decode_sample(item.bytes, layout_, record_)) return false;
+    for (const SetPlan& set : plans_) {
+      auto sample = set.builder.build(record_, names_.of(record_.pid, record_.tid));
+      if (!sample) continue;
+      loss_.delivered();
+      sample->is_newest = !ring_set_.has_more();
+      sink.on_sample(*sample);
+      return true;
+    }
+    return false;
+  }
+
+  [[nodiscard]] PerfHitTotal total() const {
+    PerfHitTotal sum;
+    for (const SetPlan& set : plans_) {
+      const PerfHitTotal part = set.watch.total();
+      sum.hits += part.hits;
+      sum.is_complete = sum.is_complete && part.is_complete;
+    }
+    return sum;
+  }
+
+  void settle_losses(SampleSink& sink, Nanoseconds until) {
+    if (const std::uint64_t lost = loss_.settle(until); lost != 0) sink.on_lost(lost);
+    if (loss_.wants_count(monotonic_now())) loss_.counted(total().hits, monotonic_now());
+  }
+
+  // Closes every event. What was counted and recorded stays.
+  void uninstall() {
+    if (!watch_state_.owns_state()) return;
+    auto& machine = hotplug_->machine();
+    const std::shared_lock cpus(machine.online_cpus());
+    if (report_state_.owns_state()) (void)machine.remove_state_nocalls_cpuslocked(report_state_);
+    for (SetPlan& set : plans_) {
+      if (set.watch.is_added()) (void)machine.remove_instance_cpuslocked(watch_state_, set.watch);
+    }
+    if (tasks_.is_added()) (void)machine.remove_instance_cpuslocked(watch_state_, tasks_);
+    (void)machine.remove_state_cpuslocked(watch_state_);
+  }
+
+  const CollectorOptions options_;
+  const perf_event_attr format_;  // a breakpoint's, for the format of its records only
+  PerfCpuRings rings_;
+  PerfCpuWatch tasks_;        // no debug register: forks, execs and the like
+  std::list<SetPlan> plans_;  // changed under the hotplug read lock
+  // Callbacks change these, one at a time; the collector's thread, under the hotplug read lock.
+  PerfCpuBirths births_;
+  std::map<CpuId, Life> lives_;
+  CpuEventQueue events_;
+
+  SampleLayout layout_;
+  PerfRingSet ring_set_;
+  PerfThreadNames names_;
+  PerfLoss loss_;
+  std::vector<int> descriptors_;
+  Nanoseconds last_retry_;
+  PerfSample record_;  // reused from sample to sample
+
+  // After what the callbacks use; the states before the machine they belong to.
+  std::unique_ptr<CpuHotplug> hotplug_;
+  hotplug::StateHandle watch_state_;
+  hotplug::StateHandle report_state_;
+};
+
+class PerfMachineCollector final : public MachineCollector {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "perf"; }
+
+  [[nodiscard]] Result<InstallReport> install(const TargetScope& /*the whole machine*/,
+                                              const Plan& plan,
+                                              const CollectorOptions& options) override {
+    if (session_)
+      return fail(ErrorCode::wrong_state,
+                  "a collector installs one watch: use add for another plan");
+    const auto possible = possible_cpus();
+    if (!possible) return std::unexpected(possible.error());
+    auto rings = PerfCpuRings::create(*possible, options.ring_bytes);
+    if (!rings) return std::unexpected(std::move(rings.error()));
+    auto hotplug = CpuHotplug::start();
+    if (!hotplug)
+      return fail(hotplug.error().code,
+                  "CPUs that come and go cannot be followed: is /sys mounted? (" +
+                      std::string(name_of(hotplug.error().code)) + ")",
+                  hotplug.error().os_errno);
+    auto session =
+        std::make_unique<Session>(*std::move(hotplug), *std::move(rings), *possible, options);
+    auto report = session->install(plan);
+    if (report) session_ = std::move(session);
+    return report;
+  }
+
+  [[nodiscard]] Result<void> add(const Plan& plan) override {
+    if (!session_) return fail(ErrorCode::wrong_state, "install the first plan before others");
+    return session_->add(plan);
+  }
+  void remove(const Plan& plan) override {
+    if (session_) session_->remove(plan);
+  }
+
+  [[nodiscard]] std::span<const int> descriptors() const override {
+    return session_ ? session_->descriptors() : std::span<const int>{};
+  }
+  [[nodiscard]] std::optional<Nanoseconds> drain_interval() const override {
+    return PerfRingSet::kLookInterval;
+  }
+  [[nodiscard]] Result<Drained> drain(SampleSink& sink) override {
+    if (!session_)
+      return fail(ErrorCode::wrong_state, "there is nothing to read: install a watch first");
+    return session_->drain(sink);
+  }
+  void stop(SampleSink& sink) override {
+    if (!session_) return;
+    session_->finish(sink);
+    session_.reset();
+  }
+
+ private:
+  std::unique_ptr<Session> session_;
+};
+
+}  // namespace
+
+std::unique_ptr<MachineCollector> make_perf_machine_collector() {
+  return std::make_unique<PerfMachineCollector>();
+}
+
+}  // namespace trapline::linux_port

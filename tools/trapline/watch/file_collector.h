@@ -1,0 +1,72 @@
+// The collector of a watch of a file's variable in every process that has the file.
+//
+// Over the collector of the whole machine: one plan for each address at which a process has the
+// file, set when the first process has it there and taken back after the last. Follows processes by
+// what the kernel records of them: a program or library that is mapped is watched within some
+// milliseconds (at once, where the file has a fixed address). Hits of other programs that happen to
+// use the address are left out. One thread, as any collector.
+#pragma once
+
+#include <expected>
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "ports/linux/collector.h"
+#include "ports/linux/perf_machine_collector.h"
+#include "tools/trapline/watch/machine_object.h"
+#include "trapline/watch/request.h"
+
+namespace trapline::command {
+
+class FileCollector final : public linux_port::Collector {
+ public:
+  // `request`: length and access of the watch; the address is the file's in each process.
+  FileCollector(std::unique_ptr<linux_port::MachineCollector> machine, FileObject object,
+                const Request& request);
+
+  [[nodiscard]] std::string_view name() const override { return machine_->name(); }
+  // The plan is not used: each address gets its own.
+  [[nodiscard]] Result<linux_port::InstallReport> install(
+      const linux_port::TargetScope& scope, const Plan& plan,
+      const linux_port::CollectorOptions& options) override;
+  [[nodiscard]] std::span<const int> descriptors() const override {
+    return machine_->descriptors();
+  }
+  [[nodiscard]] std::optional<Nanoseconds> drain_interval() const override {
+    return machine_->drain_interval();
+  }
+  [[nodiscard]] Result<Drained> drain(linux_port::SampleSink& sink) override;
+  void stop(linux_port::SampleSink& sink) override;
+
+ private:
+  class Filter;
+  using Addresses = std::set<RemoteAddress>;
+  struct ById {
+    bool operator()(ProcessId left, ProcessId right) const { return left.value < right.value; }
+  };
+
+  // Whether the file is what the process has at the address.
+  [[nodiscard]] bool is_ours(ProcessId pid, RemoteAddress address);
+  [[nodiscard]] bool covers(RemoteAddress object, RemoteAddress address) const;
+  void note(const linux_port::TargetEvent& event);
+  // Looks at the processes that events were about, and sets or takes back plans.
+  void follow();
+  void learn(ProcessId pid, Addresses addresses);
+  void forget(ProcessId pid);
+  // Errors: as MachineCollector::add.
+  [[nodiscard]] Result<void> watch(RemoteAddress address);
+  void take_back(RemoteAddress address);
+  [[nodiscard]] std::expected<Plan, Error> plan_at(RemoteAddress address) const;
+
+  std::unique_ptr<linux_port::MachineCollector> machine_;
+  FileObject object_;
+  Request request_;
+  std::map<ProcessId, Addresses, ById> processes_;  // that have been looked at
+  std::map<RemoteAddress, std::size_t> watched_;    // how many processes have it there
+  std::set<RemoteAddress> refused_;                 // no debug register is free for them
+  std::set<ProcessId, ById> to_look_at_;
+};
+
+}  // namespace trapline::command
