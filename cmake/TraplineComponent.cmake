@@ -41,22 +41,49 @@ function(trapline_view_link SOURCE LINK)
   file(CREATE_LINK ${SOURCE} ${LINK} SYMBOLIC)
 endfunction()
 
-# trapline_unit_test(NAME SOURCES ... DEPS ... [TIMEOUT SECONDS] [LABELS ...]): a GoogleTest program beside the code it tests. Label
-# `serial`: it measures load, so no other test runs beside it.
+# trapline_unit_test(NAME SOURCES ... DEPS ... [TIMEOUT SECONDS] [LABELS ...] [NEEDS_HITS ...]): a GoogleTest program
+# beside the code it tests. Labels:
+#   serial           it measures load, so no other test runs beside it
+#   debug-registers  it needs hits: where debug registers never fire, its tests are skipped. NEEDS_HITS says which: names
+#                    with * and ?, or all but those after a minus
+#   cpu-hotplug      it takes a CPU of the machine away
+# Programs with the latter two also run in tests/vm.
 function(trapline_unit_test NAME)
   if(NOT TRAPLINE_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS;NEEDS_HITS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
   add_executable(${NAME} ${ARG_SOURCES})
   target_link_libraries(${NAME} PRIVATE trapline_build_flags ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
+  if(debug-registers IN_LIST ARG_LABELS)
+    list(JOIN ARG_NEEDS_HITS ":" needs_hits)
+    target_sources(${NAME} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/needs_hits.cc)
+    target_compile_definitions(${NAME} PRIVATE TRAPLINE_NEEDS_HITS="${needs_hits}")
+    target_link_libraries(${NAME} PRIVATE trapline_linux)
+  endif()
+  if(debug-registers IN_LIST ARG_LABELS OR cpu-hotplug IN_LIST ARG_LABELS)
+    set_property(GLOBAL APPEND PROPERTY TRAPLINE_VM_TESTS ${NAME})
+  endif()
+  gtest_discover_tests(${NAME} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+  if(ARG_LABELS)
+    trapline_label_tests(${NAME} "${ARG_LABELS}")
+  endif()
+endfunction()
+
+# Labels what gtest_discover_tests has found, afterwards: of a property that is a list, it would keep only the first.
+function(trapline_label_tests NAME LABELS)
   set(alone FALSE)
-  if(serial IN_LIST ARG_LABELS)
+  if(serial IN_LIST LABELS)
     set(alone TRUE)
   endif()
-  gtest_discover_tests(${NAME} DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" RUN_SERIAL ${alone})
+  set(script ${CMAKE_CURRENT_BINARY_DIR}/${NAME}_labels.cmake)
+  file(CONFIGURE OUTPUT ${script} @ONLY CONTENT [[
+foreach(test IN LISTS @NAME@_TESTS)
+  set_tests_properties("${test}" PROPERTIES LABELS "@LABELS@" RUN_SERIAL @alone@)
+endforeach()
+]])
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${script})
 endfunction()

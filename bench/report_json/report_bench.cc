@@ -161,6 +161,7 @@ class ObjectReporter final : public Reporter {
     return records_.settle();
   }
   Result<void> lost(std::uint64_t) override { return {}; }
+  Result<void> cpu(const CpuEventView&) override { return {}; }
   Result<void> end(const WatchEnd&) override { return {}; }
   Result<void> flush() override { return records_.flush(); }
 

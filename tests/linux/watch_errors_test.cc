@@ -110,7 +110,7 @@ TEST(WatchErrors, NeitherProcessNorCommandIsAUsageError) {
 }
 
 TEST(WatchErrors, BothProcessAndCommandIsAUsageError) {
-  expect_refusal(trapline({"counter", "-p", "1", "--", "/bin/true"}), 2, "not both");
+  expect_refusal(trapline({"counter", "-p", "1", "--", "/bin/true"}), 2, "not several");
 }
 
 TEST(WatchErrors, RangeTooLongTellsHowLongItMayBe) {

@@ -99,6 +99,8 @@ Watch::Result Watch::finish() {
     const std::string type = record.value("type", "");
     if (type == "hit") {
       result.hits.push_back(std::move(record));
+    } else if (type == "cpu") {
+      result.cpus.push_back(record);
     } else if (type == "lost") {
       result.lost.push_back(std::move(record));
     } else if (type == "end") {

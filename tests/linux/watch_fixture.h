@@ -51,6 +51,7 @@ class Watch {
     std::string err;
     std::vector<nlohmann::json> hits;
     std::vector<nlohmann::json> lost;
+    std::vector<nlohmann::json> cpus;  // that came or went
     nlohmann::json end;
   };
   // Waits for its end and parses all it printed; a line that is not JSON is a test failure.

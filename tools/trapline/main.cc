@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "tools/trapline/commands/cpus.h"
 #include "tools/trapline/commands/demo.h"
 #include "tools/trapline/commands/watch.h"
 #include "tools/trapline/commands/watch_arguments.h"
@@ -66,6 +67,15 @@ int run(int argc, char** argv) {
   doctor_command->add_option("-f,--format", doctor_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}));
 
+  trapline::command::CpusOptions cpus;
+  CLI::App* cpus_command = app.add_subcommand("cpus", "Each CPU's hotplug state");
+  cpus_command->add_flag("--follow", cpus.follow, "go on, and tell of every change as it happens");
+  std::string cpus_format;
+  cpus_command
+      ->add_option("-f,--format", cpus_format,
+                   "text or json; default: text on a terminal, else json")
+      ->check(CLI::IsMember({"text", "json"}));
+
   CLI::App* demo_command = app.add_subcommand("demo", "A program with a corruption bug, caught");
 
   try {
@@ -85,6 +95,12 @@ int run(int argc, char** argv) {
   if (doctor_command->parsed()) {
     doctor.json = doctor_format == "json";
     return trapline::command::run_doctor(doctor);
+  }
+  if (cpus_command->parsed()) {
+    if (!cpus_format.empty())
+      cpus.format = cpus_format == "json" ? trapline::command::OutputFormat::json
+                                          : trapline::command::OutputFormat::text;
+    return trapline::command::run_cpus(cpus);
   }
   if (demo_command->parsed()) return trapline::command::run_demo();
   return trapline::command::kExitUsage;

@@ -66,6 +66,9 @@ class CpuHotplug {
 
   // When a CPU that is up came online. Also from hotplug callbacks.
   [[nodiscard]] std::optional<linux_port::CpuArrival> arrival(CpuId cpu) const;
+  // Whether a CPU that is up has not been offline since it came, whatever has been heard of it.
+  // nullopt: the kernel does not tell.
+  [[nodiscard]] std::optional<bool> has_stayed_online(CpuId cpu) const;
 
  private:
   struct Impl;

@@ -73,7 +73,7 @@ void FakePort::run_on(CpuId cpu, Interrupts interrupts, CpuWork work) {
   while (it.is_busy) {
     Scheduler* scheduler = Scheduler::active();
     if (scheduler == nullptr) fail("run_on a CPU that is at work");
-    scheduler->sleep_on({.kind = Operation::Kind::wait, .object = &it});
+    scheduler->sleep_on({.kind = Operation::Kind::lock, .object = &it});
   }
   if (!it.is_served || !machine_.is_on(cpu)) fail("run_on a CPU that is not started");
   it.is_busy = true;

@@ -18,7 +18,7 @@ struct Operation {
     load,       // of the word `object`
     store,      // of `value` to the word `object`
     fence,      // the heavy one
-    lock,       // of the mutex `object`
+    lock,       // of the mutex (or a CPU's hotplug thread) `object`
     wait,       // on the word `object`, while it has `value`
     wake,       // of those that wait on the word `object`
     start_cpu,  // CPU `value`

@@ -67,6 +67,10 @@ struct Sample {
   std::optional<RemoteAddress> stack_top;
   // StackMode::dwarf: memory from the stack pointer upwards.
   std::span<const std::byte> stack_bytes;
+  // Where the watched object begins in this process, if that differs from process to process.
+  std::optional<RemoteAddress> object_start;
+  // What the object held when this process began to be watched; with its first hit only.
+  MemoryValue initial;
   // No later hit is known yet: memory may still hold what this one wrote.
   bool is_newest = true;
 };

@@ -24,11 +24,15 @@ class SystemEvidence final : public CpuEvidence {
   Completeness read_events(std::vector<CpuUevent>& received) override {
     return socket_ ? socket_->read_all(received) : Completeness::complete;
   }
-  std::uint64_t last_sequence() override { return socket_ ? last_uevent_sequence() : 0; }
-  std::expected<CpuSet, Error> online() override { return files_.online(); }
-  std::optional<CpuGeneration> generation(CpuId cpu) override { return files_.generation(cpu); }
-  Nanoseconds now() override { return monotonic_now(); }
-  std::optional<int> descriptor() const override {
+  [[nodiscard]] std::uint64_t last_sequence() override {
+    return socket_ ? last_uevent_sequence() : 0;
+  }
+  [[nodiscard]] std::expected<CpuSet, Error> online() override { return files_.online(); }
+  [[nodiscard]] std::optional<CpuGeneration> generation(CpuId cpu) override {
+    return files_.generation(cpu);
+  }
+  [[nodiscard]] Nanoseconds now() override { return monotonic_now(); }
+  [[nodiscard]] std::optional<int> descriptor() const override {
     if (!socket_) return std::nullopt;
     return socket_->descriptor();
   }

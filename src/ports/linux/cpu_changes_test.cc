@@ -471,7 +471,7 @@ class FakeEvidence final : public CpuEvidence {
     kernel_.let_time_pass();
     return kernel_.clock();
   }
-  std::optional<int> descriptor() const override { return std::nullopt; }
+  [[nodiscard]] std::optional<int> descriptor() const override { return std::nullopt; }
 
   int refusals = 0;
 
@@ -588,7 +588,7 @@ class User {
   PerCpu<std::vector<CpuChange>> went_;
 };
 
-constexpr std::uint64_t kHistories = 10000;
+constexpr std::uint64_t kHistories = 5000;
 constexpr std::uint64_t kMostCollects = 12;
 
 enum class Opening : std::uint8_t { at_rest, amid_changes };

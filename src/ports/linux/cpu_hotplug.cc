@@ -59,6 +59,7 @@ struct CpuHotplug::Impl {
   LinuxHotplugPort port;
   std::vector<hotplug::CpuRecord> cpus;
   std::vector<hotplug::StateRecord> states;
+  const Nanoseconds began = port.now();
   Machine machine;
   std::mutex
       source_mutex;  // guards source, and makes whoever reconciles wait for what is under way
@@ -79,8 +80,8 @@ std::expected<void, Error> CpuHotplug::Impl::handle_changes(bool look) {
 
 void CpuHotplug::Impl::apply(const CpuChange& change) {
   if (change.kind == CpuChange::Kind::came_online) {
-    port.expect_arrival(
-        change.cpu, {.learned = change.time, .earliest = change.earliest.value_or(change.time)});
+    port.expect_arrival(change.cpu,
+                        {.learned = change.time, .earliest = change.earliest.value_or(began)});
     // What went wrong is in the CPU's status, and was traced.
     (void)machine.cpu_arrived(change.cpu);
     return;
@@ -178,6 +179,10 @@ std::expected<void, Error> CpuHotplug::reconcile() {
 
 std::optional<linux_port::CpuArrival> CpuHotplug::arrival(CpuId cpu) const {
   return impl_->port.arrival(cpu);
+}
+
+std::optional<bool> CpuHotplug::has_stayed_online(CpuId cpu) const {
+  return impl_->port.has_stayed_online(cpu);
 }
 
 }  // namespace trapline

@@ -66,14 +66,18 @@ std::expected<void, Error> PerfCpuWatch::install(const hotplug::CallbackContext&
 
 std::expected<void, Error> PerfCpuWatch::remove(const hotplug::CallbackContext& context) {
   const std::lock_guard lock(mutex_);
-  refusals_.erase(context.cpu);
-  const auto found = events_.find(context.cpu);
-  if (found == events_.end()) return {};
+  close(context.cpu);
+  return {};
+}
+
+void PerfCpuWatch::close(CpuId cpu) {
+  refusals_.erase(cpu);
+  const auto found = events_.find(cpu);
+  if (found == events_.end()) return;
   // Counts are final only when the events have stopped.
   for (const PerfEvent& event : found->second) event.disable();
   add_counts(ended_, found->second);
   events_.erase(found);
-  return {};
 }
 
 void PerfCpuWatch::tolerate_refusals() {
@@ -86,13 +90,26 @@ std::map<CpuId, PerfCpuWatch::Refusal> PerfCpuWatch::refusals() const {
   return refusals_;
 }
 
-bool PerfCpuWatch::retry(CpuId cpu) {
-  auto opened = open_all(cpu);
+bool PerfCpuWatch::reopen(CpuId cpu) {
   const std::lock_guard lock(mutex_);
-  if (!opened) return false;
-  refusals_.erase(cpu);
+  // First: a dead event keeps its debug register taken.
+  close(cpu);
+  auto opened = open_all(cpu);
+  if (!opened) {
+    refusals_.insert_or_assign(cpu, opened.error());
+    return false;
+  }
   events_.insert_or_assign(cpu, *std::move(opened));
   return true;
+}
+
+std::map<CpuId, Nanoseconds> PerfCpuWatch::enabled_times() const {
+  const std::lock_guard lock(mutex_);
+  std::map<CpuId, Nanoseconds> times;
+  for (const auto& [cpu, events] : events_) {
+    if (const auto time = events.front().enabled_time()) times.emplace(cpu, *time);
+  }
+  return times;
 }
 
 PerfHitTotal PerfCpuWatch::total() const {

@@ -43,14 +43,19 @@ class PerfCpuWatch final : public hotplug::Instance {
     std::size_t slot = 0;  // index into attributes
   };
   [[nodiscard]] std::map<CpuId, Refusal> refusals() const;
-  // Tries again on a CPU that refused; true if it is watched now. Under the hotplug read lock.
-  [[nodiscard]] bool retry(CpuId cpu);
+  // Opens the CPU's events, anew if there are some; true if it is watched now. Under the hotplug
+  // read lock.
+  [[nodiscard]] bool reopen(CpuId cpu);
+
+  // Of the first event on each CPU, PerfEvent::enabled_time.
+  [[nodiscard]] std::map<CpuId, Nanoseconds> enabled_times() const;
 
   // All hits counted so far, on CPUs that have gone too.
   [[nodiscard]] PerfHitTotal total() const;
 
  private:
   [[nodiscard]] std::expected<std::vector<PerfEvent>, Refusal> open_all(CpuId cpu) const;
+  void close(CpuId cpu);
 
   const PerfCpuRings& rings_;
   const std::vector<perf_event_attr> attributes_;

@@ -181,6 +181,7 @@ perf_event_attr task_attributes(const perf_event_attr& breakpoint) {
   // Registers and stacks are no part of what every record ends with (sample_id_all).
   attributes.sample_type =
       breakpoint.sample_type & ~std::uint64_t{PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER};
+  attributes.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED;
   report_tasks(attributes);
   return attributes;
 }
@@ -226,6 +227,15 @@ std::optional<std::uint64_t> PerfEvent::count() const {
   std::uint64_t value = 0;
   if (::read(fd_.get(), &value, sizeof value) != sizeof value) return std::nullopt;
   return value;
+}
+
+std::optional<Nanoseconds> PerfEvent::enabled_time() const {
+  struct {
+    std::uint64_t count;
+    std::uint64_t enabled;
+  } values{};
+  if (::read(fd_.get(), &values, sizeof values) != sizeof values) return std::nullopt;
+  return Nanoseconds{values.enabled};
 }
 
 bool PerfEvent::is_hung_up() const {

@@ -77,6 +77,9 @@ class PerfEvent {
   // How often it and all that was inherited from it fired, ended threads included. nullopt if it
   // cannot be read.
   [[nodiscard]] std::optional<std::uint64_t> count() const;
+  // For how long it has been enabled on a CPU that was online; stands still once it is dead. Of
+  // events that task_attributes() made. nullopt if it cannot be read.
+  [[nodiscard]] std::optional<Nanoseconds> enabled_time() const;
   // Its thread has ended or executed another program, and nobody who inherited it is left.
   [[nodiscard]] bool is_hung_up() const;
 

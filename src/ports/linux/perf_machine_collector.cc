@@ -26,7 +26,8 @@
 namespace trapline::linux_port {
 namespace {
 
-constexpr Nanoseconds kRetryInterval{100'000'000};
+// How long a CPU may go unwatched without an event that tells of it.
+constexpr Nanoseconds kCpuLookInterval{250'000'000};
 
 PerfEventOptions event_options(const CollectorOptions& options) {
   PerfEventOptions wanted;
@@ -67,6 +68,9 @@ Failure explain(CpuId cpu, const PerfCpuWatch::Refusal& refusal, const Plan& pla
           "watching the whole machine needs CAP_PERFMON, and CAP_SYS_ADMIN for a kernel address "
           "(kernel.perf_event_paranoid is " +
               paranoid + "): run as root, or watch a process of yours with -p PID"};
+    case ENODEV:
+      return {{ErrorCode::interrupted, ENODEV},
+              "CPU " + number + " went offline before the watch could be set there"};
     default: {
       const OpenContext context{
           .pid = {},
@@ -209,7 +213,7 @@ class Session {
 
   Collector::Drained drain(SampleSink& sink) {
     const Nanoseconds now = monotonic_now();
-    retry_refused(now);
+    look_after_cpus(now);
     Collector::Drained result;
     result.more_pending = deliver(sink, PerfRingSet::settled_before(now), PerfRingSet::kPerDrain);
     if (!result.more_pending) settle_losses(sink, PerfRingSet::settled_before(now));
@@ -288,25 +292,46 @@ class Session {
     return {};
   }
 
-  // CPUs that refused a plan when they came online get it when its slots are free.
-  void retry_refused(Nanoseconds now) {
-    if (now.value < last_retry_.value + kRetryInterval.value) return;
-    last_retry_ = now;
+  // CPUs that refused a plan when they came online get it when its slots are free; CPUs whose
+  // events have died get new ones.
+  void look_after_cpus(Nanoseconds now) {
+    if (now.value < last_look_.value + kCpuLookInterval.value) return;
     const std::shared_lock cpus(hotplug_->machine().online_cpus());
     for (auto& [cpu, life] : lives_) {
-      if (!life.unwatched_since) continue;
-      const bool is_watched = std::ranges::all_of(plans_, [&](SetPlan& set) {
-        return !set.watch.refusals().contains(cpu) || set.watch.retry(cpu);
-      });
-      if (!is_watched) continue;
-      const Nanoseconds time = monotonic_now();
-      const Nanoseconds gap{time.value - life.unwatched_since->value};
-      life.unwatched_since.reset();
-      CpuEvent event = event_of(cpu, CpuEvent::Kind::online, time);
-      event.gap = gap;
-      event.reinstall = gap;
-      events_.push(std::move(event));
+      if (life.unwatched_since) watch_again(cpu, *std::exchange(life.unwatched_since, {}));
     }
+    find_dead_events();
+    last_look_ = monotonic_now();
+  }
+
+  // The kernel may begin to take a CPU down and then keep it, without a word: events of the CPU
+  // that it had taken down already stay dead (measured on Linux 6.18, with cpuN/hotplug/fail). Then
+  // the time for which they are enabled stands still.
+  void find_dead_events() {
+    for (const auto& [cpu, time] : tasks_.enabled_times()) {
+      const auto before = enabled_times_.find(cpu);
+      if (before == enabled_times_.end() || before->second != time) continue;
+      // A CPU that is gone, or was, is told of by its event, and the state's callbacks see to it.
+      if (hotplug_->has_stayed_online(cpu) == false || !tasks_.reopen(cpu)) continue;
+      for (SetPlan& set : plans_) {
+        if (set.watch.is_added()) (void)set.watch.reopen(cpu);
+      }
+      watch_again(cpu, last_look_);
+    }
+    enabled_times_ = tasks_.enabled_times();
+  }
+
+  // On a CPU that may not have been watched since then.
+  void watch_again(CpuId cpu, Nanoseconds since) {
+    for (SetPlan& set : plans_) {
+      if (!set.watch.refusals().contains(cpu) || set.watch.reopen(cpu)) continue;
+      lives_[cpu].unwatched_since = since;
+      return;
+    }
+    CpuEvent event = event_of(cpu, CpuEvent::Kind::online, monotonic_now());
+    event.gap = Nanoseconds{event.time.value - since.value};
+    event.reinstall = event.gap;
+    events_.push(std::move(event));
   }
 
   // Hits and events of CPUs in the order of time; true if it stopped at a limit.
@@ -372,7 +397,7 @@ class Session {
       auto sample = set.builder.build(record_, names_.of(record_.pid, record_.tid));
       if (!sample) continue;
       loss_.delivered();
-      sample->is_newest = !ring_set_.has_more();
+      sample->is_newest = !ring_set_.has_more_samples();
       sink.on_sample(*sample);
       return true;
     }
@@ -422,8 +447,9 @@ class Session {
   PerfThreadNames names_;
   PerfLoss loss_;
   std::vector<int> descriptors_;
-  Nanoseconds last_retry_;
-  PerfSample record_;  // reused from sample to sample
+  Nanoseconds last_look_;
+  std::map<CpuId, Nanoseconds> enabled_times_;  // as of the last look
+  PerfSample record_;                           // reused from sample to sample
 
   // After what the callbacks use; the states before the machine they belong to.
   std::unique_ptr<CpuHotplug> hotplug_;

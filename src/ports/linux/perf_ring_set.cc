@@ -54,6 +54,20 @@ bool PerfRingSet::has_more() const {
   return std::ranges::any_of(rings_, [](const Ring& ring) { return ring.position < ring.limit; });
 }
 
+bool PerfRingSet::has_more_samples() {
+  for (const Ring& ring : rings_) {
+    std::uint64_t position = ring.position;
+    while (position < ring.limit) {
+      const auto record = ring.reader->record_at(position, ring.limit, visit_copy_);
+      const auto header = record ? read_header(*record) : std::nullopt;
+      if (!header) break;
+      if (header->kind == RecordKind::sample) return true;
+      position += header->size;
+    }
+  }
+  return false;
+}
+
 void PerfRingSet::release() {
   if (taken_from_) load_front(rings_[*taken_from_]);
   taken_from_.reset();

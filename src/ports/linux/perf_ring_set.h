@@ -65,6 +65,9 @@ class PerfRingSet {
   // Whether anything written up to the last look() is still to come after the item taken last.
   [[nodiscard]] bool has_more() const;
 
+  // The same of samples only.
+  [[nodiscard]] bool has_more_samples();
+
   // Calls visit(header, bytes) for the records after `item` in its ring until it returns false.
   // Returns whether it was stopped by visit (and not by the end of what is written).
   template <typename Visitor>

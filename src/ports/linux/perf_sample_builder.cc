@@ -30,7 +30,8 @@ const PerfThreadNames::Name& PerfThreadNames::of(ProcessId pid, ThreadId tid) {
   const auto found = names_.find(tid.value);
   if (found != names_.end()) return found->second;
   make_room();
-  const std::string text = thread_name(pid, tid);
+  // The idle loops of all CPUs are "thread 0", which /proc does not have; the kernel calls it so.
+  const std::string text = tid.value == 0 ? "swapper" : thread_name(pid, tid);
   Name name{};
   text.copy(name.data(), name.size() - 1);
   return names_.emplace(tid.value, name).first->second;

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <span>
 #include <utility>
 
 #include "ports/linux/native_architecture.h"
 #include "ports/linux/proc_fs.h"
+#include "ports/linux/remote_memory.h"
 #include "symbols/mapped_files.h"
 #include "tools/trapline/messages.h"
 #include "trapline/watch/plan.h"
@@ -15,21 +17,48 @@ namespace trapline::command {
 using linux_port::Sample;
 using linux_port::TargetEvent;
 
+namespace {
+
+MemoryValue read_value(ProcessId pid, RemoteAddress address, ByteCount length) {
+  std::uint64_t bits = 0;
+  if (length.value > sizeof bits) return {};
+  linux_port::RemoteMemory memory(pid);
+  const auto bytes = std::as_writable_bytes(std::span(&bits, 1)).first(length.value);
+  if (memory.read(address, bytes) != bytes.size()) return {};
+  return {bits, Certainty::approximate};
+}
+
+}  // namespace
+
 // Passes on what concerns the file, and notes which processes to look at.
 class FileCollector::Filter final : public linux_port::SampleSink {
  public:
   Filter(FileCollector& collector, SampleSink& sink) : collector_(collector), sink_(sink) {}
 
   void on_sample(const Sample& sample) override {
-    if (collector_.is_ours(sample.hit.pid, sample.hit.address)) sink_.on_sample(sample);
+    const auto object = collector_.object_of(sample.hit);
+    if (!object) return;
+    Sample placed = sample;
+    placed.object_start = *object;
+    placed.initial = collector_.take_initial(sample.hit.pid);
+    sink_.on_sample(placed);
   }
   void on_event(const TargetEvent& event) override {
     collector_.note(event);
     sink_.on_event(event);
   }
-  void on_lost(std::uint64_t count) override { sink_.on_lost(count); }
-  void on_gap() override { sink_.on_gap(); }
-  void on_cpu(const linux_port::CpuEvent& event) override { sink_.on_cpu(event); }
+  void on_lost(std::uint64_t count) override {
+    collector_.initial_.clear();
+    sink_.on_lost(count);
+  }
+  void on_gap() override {
+    collector_.initial_.clear();
+    sink_.on_gap();
+  }
+  void on_cpu(const linux_port::CpuEvent& event) override {
+    if (event.kind == linux_port::CpuEvent::Kind::online) collector_.initial_.clear();
+    sink_.on_cpu(event);
+  }
   void on_lost_uncounted() override { sink_.on_lost_uncounted(); }
 
  private:
@@ -82,23 +111,21 @@ void FileCollector::stop(linux_port::SampleSink& sink) {
   machine_->stop(filter);
 }
 
-bool FileCollector::covers(RemoteAddress object, RemoteAddress address) const {
-  return (address - object).value < request_.length.value;
+std::optional<RemoteAddress> FileCollector::object_of(const Hit& hit) {
+  if (!processes_.contains(hit.pid)) {
+    // Of one that is gone already nothing can be told but that it used the address: it is reported.
+    if (!linux_port::read_status(hit.pid)) return hit.address;
+    look_at(hit.pid);
+  }
+  for (const RemoteAddress object : processes_[hit.pid]) {
+    if ((hit.address - object).value < request_.length.value) return object;
+  }
+  return std::nullopt;
 }
 
-bool FileCollector::is_ours(ProcessId pid, RemoteAddress address) {
-  if (!processes_.contains(pid)) {
-    // Of one that is gone already nothing can be told but that it used the address: it is reported.
-    if (!linux_port::read_status(pid)) return true;
-    Addresses addresses;
-    for (const RemoteAddress start : symbols::find_mappings_in(object_.file, pid))
-      addresses.insert(start + ByteCount{object_.variable.offset_from_load});
-    learn(pid, std::move(addresses));
-  }
-  for (const RemoteAddress object : processes_[pid]) {
-    if (covers(object, address)) return true;
-  }
-  return false;
+MemoryValue FileCollector::take_initial(ProcessId pid) {
+  const auto found = initial_.extract(pid);
+  return found ? found.mapped() : MemoryValue{};
 }
 
 void FileCollector::note(const TargetEvent& event) {
@@ -124,16 +151,21 @@ void FileCollector::note(const TargetEvent& event) {
 }
 
 void FileCollector::follow() {
-  for (const ProcessId pid : std::exchange(to_look_at_, {})) {
-    Addresses addresses;
-    for (const RemoteAddress start : symbols::find_mappings_in(object_.file, pid))
-      addresses.insert(start + ByteCount{object_.variable.offset_from_load});
-    learn(pid, std::move(addresses));
-  }
+  for (const ProcessId pid : std::exchange(to_look_at_, {})) look_at(pid);
+}
+
+void FileCollector::look_at(ProcessId pid) {
+  Addresses addresses;
+  for (const RemoteAddress start : symbols::find_mappings_in(object_.file, pid))
+    addresses.insert(start + ByteCount{object_.variable.offset_from_load});
+  learn(pid, std::move(addresses));
 }
 
 void FileCollector::learn(ProcessId pid, Addresses addresses) {
   const Addresses before = std::exchange(processes_[pid], addresses);
+  // Somebody may write between this look and the watch.
+  if (before.empty() && addresses.size() == 1)
+    initial_[pid] = read_value(pid, *addresses.begin(), request_.length);
   for (const RemoteAddress address : addresses) {
     if (before.contains(address) || watched_[address]++ > 0) continue;
     if (const auto watched = watch(address); !watched) {
@@ -158,6 +190,7 @@ void FileCollector::learn(ProcessId pid, Addresses addresses) {
 void FileCollector::forget(ProcessId pid) {
   learn(pid, {});
   processes_.erase(pid);
+  initial_.erase(pid);
 }
 
 Result<void> FileCollector::watch(RemoteAddress address) {

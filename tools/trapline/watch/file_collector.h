@@ -10,6 +10,7 @@
 #include <expected>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -47,12 +48,13 @@ class FileCollector final : public linux_port::Collector {
     bool operator()(ProcessId left, ProcessId right) const { return left.value < right.value; }
   };
 
-  // Whether the file is what the process has at the address.
-  [[nodiscard]] bool is_ours(ProcessId pid, RemoteAddress address);
-  [[nodiscard]] bool covers(RemoteAddress object, RemoteAddress address) const;
+  // Where the object that was hit begins; nullopt if it is not the file that the process has there.
+  [[nodiscard]] std::optional<RemoteAddress> object_of(const Hit& hit);
   void note(const linux_port::TargetEvent& event);
   // Looks at the processes that events were about, and sets or takes back plans.
   void follow();
+  [[nodiscard]] MemoryValue take_initial(ProcessId pid);
+  void look_at(ProcessId pid);
   void learn(ProcessId pid, Addresses addresses);
   void forget(ProcessId pid);
   // Errors: as MachineCollector::add.
@@ -67,6 +69,8 @@ class FileCollector final : public linux_port::Collector {
   std::map<RemoteAddress, std::size_t> watched_;    // how many processes have it there
   std::set<RemoteAddress> refused_;                 // no debug register is free for them
   std::set<ProcessId, ById> to_look_at_;
+  // What the object held in processes that have not hit it yet.
+  std::map<ProcessId, MemoryValue, ById> initial_;
 };
 
 }  // namespace trapline::command

@@ -53,7 +53,8 @@ void HitPipeline::find_values(Hit& hit, const linux_port::Sample& sample,
   ValueTracker& values = parts_.views.values_of(view);
   // Somebody may have written since the hit before, on the CPU that is not watched.
   if (gaps_.is_open()) values.forget();
-  values.update(hit, culprit, sample.registers, sample.is_newest);
+  values.update_at(sample.object_start.value_or(parts_.object.request.address), sample.initial, hit,
+                   culprit, sample.registers, sample.is_newest);
 }
 
 bool HitPipeline::passes_conditions(const Hit& hit) {

@@ -34,8 +34,8 @@ std::optional<std::int32_t> ValueTracker::owner_of(const Hit& hit) const {
   return hit.pid.value;
 }
 
-ValueTracker::Range ValueTracker::value_range(const Hit& hit) const {
-  if (watch_.length.value <= kWordBytes) return {watch_.address, watch_.length};
+ValueTracker::Range ValueTracker::value_range(const Hit& hit, RemoteAddress start) const {
+  if (watch_.length.value <= kWordBytes) return {start, watch_.length};
   return {hit.address, hit.length};
 }
 
@@ -54,7 +54,7 @@ void ValueTracker::read_initial(const Request& watch, std::span<const SlotReques
     Hit hit;
     hit.address = slot.address;
     hit.length = slot.length;
-    const Range range = value_range(hit);
+    const Range range = value_range(hit, watch.address);
     shadow_[{pid_ ? pid_->value : kAllProcesses, range.address.value()}] =
         read_now(range, certainty);
   }
@@ -91,8 +91,15 @@ MemoryValue ValueTracker::value_after(const Hit& hit, const Range& range, Memory
 
 void ValueTracker::update(Hit& hit, const decode::Culprit* culprit, const UserRegisters& registers,
                           bool newest) {
-  const Range range = value_range(hit);
+  update_at(watch_.address, MemoryValue{}, hit, culprit, registers, newest);
+}
+
+void ValueTracker::update_at(RemoteAddress start, MemoryValue initial, Hit& hit,
+                             const decode::Culprit* culprit, const UserRegisters& registers,
+                             bool newest) {
+  const Range range = value_range(hit, start);
   MemoryValue before = value_before(hit, range);
+  if (before.certainty == Certainty::unknown) before = initial;
   const MemoryValue after = value_after(hit, range, before, culprit, registers, newest);
   if (shadow_.size() >= kMaxShadows) shadow_.clear();
   if (const auto owner = owner_of(hit)) shadow_[{*owner, range.address.value()}] = after;

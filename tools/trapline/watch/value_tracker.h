@@ -43,6 +43,10 @@ class ValueTracker {
   // memory still holds its result.
   void update(Hit& hit, const decode::Culprit* culprit, const UserRegisters& registers,
               bool newest);
+  // The same in a process in which the watched bytes begin at `start`, and held `initial` when it
+  // began to be watched, if that is known.
+  void update_at(RemoteAddress start, MemoryValue initial, Hit& hit, const decode::Culprit* culprit,
+                 const UserRegisters& registers, bool newest);
 
   // Hits were lost: nothing that was known holds any more.
   void forget() { shadow_.clear(); }
@@ -53,7 +57,7 @@ class ValueTracker {
     ByteCount length;
   };
   // Values are of the whole watch where it fits a word, else of the slot that fired.
-  [[nodiscard]] Range value_range(const Hit& hit) const;
+  [[nodiscard]] Range value_range(const Hit& hit, RemoteAddress start) const;
   // What the hit found, as far as the hits before it tell.
   [[nodiscard]] MemoryValue value_before(const Hit& hit, const Range& range) const;
   // Takes `before` away if what the hit left proves it wrong.

@@ -11,9 +11,7 @@ namespace trapline::command {
 namespace {
 
 std::unique_ptr<linux_port::KernelMemory> open_kernel_memory(const MachineObject& found) {
-  if (!found.in_kernel) return nullptr;
-  auto memory = std::make_unique<linux_port::KernelMemory>();
-  return memory->obstacle() ? nullptr : std::move(memory);
+  return found.in_kernel ? std::make_unique<linux_port::KernelMemory>() : nullptr;
 }
 
 }  // namespace
@@ -77,11 +75,12 @@ WatchSession::WatchSession(const WatchOptions& options, Target& target, ReportOu
 
 Result<void> WatchSession::prepare_machine() {
   views_.read_initial(object_.request, object_.plan.slots(), /*target_is_stopped=*/false);
+  began_ = linux_port::monotonic_now();
   auto installed = install_machine_collector(options_, *found_);
   if (!installed) return std::unexpected(std::move(installed.error()));
   installed_ = std::move(*installed);
-  if (found_->in_kernel && !kernel_memory_ && options_.values)
-    installed_.notes.emplace_back("values are not told: /proc/kcore cannot be read");
+  if (kernel_memory_ && kernel_memory_->obstacle() && options_.values)
+    installed_.notes.push_back("values are not told: " + kernel_memory_->obstacle()->message);
   return {};
 }
 
@@ -94,6 +93,7 @@ Result<void> WatchSession::prepare() {
   // Before the first hit can happen. A command still waits at its entry point; anybody else may
   // write meanwhile.
   views_.read_initial(object_.request, object_.plan.slots(), target_.is_command());
+  began_ = linux_port::monotonic_now();
   auto installed = install_collector(options_, target_.scope(), object_.plan);
   if (!installed) return std::unexpected(std::move(installed.error()));
   installed_ = std::move(*installed);
@@ -116,7 +116,7 @@ report::WatchStart WatchSession::describe_start() const {
   start.collector = installed_.collector->name();
   start.cpus = installed_.report.cpus;
   start.slots = object_.plan.slots().size();
-  start.began = linux_port::monotonic_now();
+  start.began = began_;
   start.notes = object_.notes;
   start.notes.insert(start.notes.end(), installed_.notes.begin(), installed_.notes.end());
   return start;

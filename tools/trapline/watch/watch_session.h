@@ -66,11 +66,12 @@ class WatchSession {
   ReportOutput& output_;
   // Of a watch of the whole machine.
   std::optional<MachineObject> found_;
-  std::unique_ptr<linux_port::KernelMemory> kernel_memory_;  // nullptr: nothing is read of it
+  std::unique_ptr<linux_port::KernelMemory> kernel_memory_;  // of a watch of the kernel's
   ProcessViews views_;
   WatchedObject object_;
   InstalledCollector installed_;
   HitPipeline pipeline_;
+  Nanoseconds began_;  // before the first hit can happen
   std::string end_reason_;
 };
 
