@@ -50,6 +50,7 @@ Json cpu_record(const CpuEventView& event) {
   Json record = {{"type", "cpu"}, {"time_ns", event.time.value}, {"cpu", event.cpu.value}};
   record["event"] = event.is_online ? "online" : "offline";
   if (!event.is_online) return record;
+  if (!event.cpu_was_offline) record["cpu_was_offline"] = false;
   if (event.watched) {
     record["gap_ns"] = event.gap.value;
     record["reinstall_ns"] = event.reinstall.value;

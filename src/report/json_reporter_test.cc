@@ -266,6 +266,17 @@ TEST_F(JsonReporterTest, CpuEventTellsNothingThatIsNotKnown) {
   ASSERT_TRUE(reporter_.cpu(sample_unwatched()));
   EXPECT_FALSE(last().contains("gap_ns"));
   EXPECT_FALSE(last().contains("reinstall_ns"));
+  EXPECT_FALSE(last().contains("cpu_was_offline"));
+}
+
+TEST_F(JsonReporterTest, CpuThatStayedOnlineAndIsWatchedAgainSaysSo) {
+  begin();
+  CpuEventView event = sample_online();
+  event.cpu_was_offline = false;
+  ASSERT_TRUE(reporter_.cpu(event));
+  EXPECT_EQ(last()["event"], "online");
+  EXPECT_EQ(last()["cpu_was_offline"], false);
+  EXPECT_EQ(last()["gap_ns"], 812'000);
 }
 
 TEST_F(JsonReporterTest, ManyStacksKeepTheirOwnText) {

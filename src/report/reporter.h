@@ -69,7 +69,8 @@ struct AccessPlace {
   return padded.substr(0, padded.find('\0'));
 }
 
-// A CPU went away or came back during a watch of the whole machine.
+// A CPU went away or came back during a watch of the whole machine, or one that stayed online is
+// watched no longer, or again.
 struct CpuEventView {
   CpuId cpu{};
   bool is_online = false;
@@ -78,6 +79,7 @@ struct CpuEventView {
   // time from the kernel's event to the watch working again.
   Nanoseconds gap{};
   Nanoseconds reinstall{};
+  bool cpu_was_offline = true;  // false: it stayed online, no event of the kernel's told anything
   // False: it is online and hits on it are missed; `reason` is a sentence that says why.
   bool watched = true;
   std::string_view reason = {};  // borrowed: valid only during the call

@@ -83,6 +83,9 @@ void append_cpu_event(fmt::memory_buffer& buffer, const CpuEventView& event, Nan
   fmt::format_to(fmt::appender(buffer), "cpu {} ", event.cpu.value);
   if (!event.is_online) {
     buffer.append(std::string_view("went offline"));
+  } else if (event.watched && !event.cpu_was_offline) {
+    buffer.append(std::string_view("is watched again; it was online and not watched for at most "));
+    append_duration(buffer, event.gap);
   } else if (event.watched) {
     buffer.append(std::string_view("is online; not watched for at most "));
     append_duration(buffer, event.gap);

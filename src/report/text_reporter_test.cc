@@ -241,6 +241,15 @@ TEST_F(TextReporterTest, TimesCountFromACpuEventThatComesFirstWhenTheStartIsNotK
   EXPECT_THAT(remarks(), HasSubstr("    0.000000  cpu 1 went offline\n"));
 }
 
+TEST_F(TextReporterTest, CpuThatStayedOnlineIsWatchedAgain) {
+  begin();
+  CpuEventView event = sample_online();
+  event.cpu_was_offline = false;
+  ASSERT_TRUE(reporter_->cpu(event));
+  EXPECT_THAT(remarks(), HasSubstr("cpu 1 is watched again; it was online and not watched for at "
+                                   "most 0.812 ms\n"));
+}
+
 TEST_F(TextReporterTest, GapsAreRoundedUp) {
   begin();
   CpuEventView event = sample_online();

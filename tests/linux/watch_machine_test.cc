@@ -72,8 +72,9 @@ TEST_F(WatchMachine, VariableOfAFileIsWatchedInEveryProcessThatHasIt) {
 TEST_F(WatchMachine, ProcessThatLoadsTheFileLaterIsWatchedToo) {
   Watch watch(everywhere(in_puppet("counter")));
   Puppet late;
-  // A file without a fixed address is found there by its records, some milliseconds later.
-  std::this_thread::sleep_for(300ms);
+  // A file without a fixed address is found there by its records, some milliseconds later; on a slow
+  // machine some hundred.
+  std::this_thread::sleep_for(1s);
   late.obey("bump 2");
   const auto result = watch.interrupt();
   ASSERT_EQ(result.hits.size(), 2U);
@@ -86,7 +87,8 @@ TEST_F(WatchMachine, ProcessesThatEndGiveTheirDebugRegistersBack) {
   constexpr int kProcesses = 8;
   for (int i = 0; i < kProcesses; ++i) {
     Puppet puppet;
-    std::this_thread::sleep_for(300ms);
+    // A slow machine takes its time to find it.
+    std::this_thread::sleep_for(1s);
     puppet.obey("bump 1");
     puppet.send("exit");
   }

@@ -1,7 +1,8 @@
 // The set of online CPUs, and the lock that holds it still.
 //
 // A reader-writer lock made for readers: a reader writes only to a slot of its own and executes no
-// fence; the writer, a CPU that comes or goes, pays for both with an asymmetric heavy fence. One
+// fence; the writer, a CPU that comes or goes, pays for both with an asymmetric heavy fence. Where
+// CPUs go by somebody else's doing (Linux), it is their teardowns that wait, not the CPUs. One
 // OnlineCpus belongs to one StateMachine, which alone writes. Freestanding.
 //
 //     std::shared_lock lock(machine.online_cpus());   // or cpus_read_lock / cpus_read_unlock

@@ -125,7 +125,7 @@ struct Placement {
   }
 };
 
-// One object among many that share a multi-instance state. Derive from it or embed it; it must stay
+// One object among many that share a multi-instance state. Derive from it; the object must stay
 // where it is and live until remove_instance. Linked by the state machine only.
 class Instance {
  public:
@@ -158,12 +158,15 @@ struct CallbackContext {
   Instance* instance = nullptr;  // of a multi-instance state
 };
 
-// A callback holds no lock and may block, but may not call the state machine (in_callback) nor take
-// the read lock (a bug): the CPUs are already held still around it.
+// A callback may block, but for one of a starting state on bare metal. It may not throw, nor call
+// the state machine (in_callback), nor take the read lock (a bug): the CPUs are already held still
+// around it.
 using Callback = std::expected<void, Error> (*)(const CallbackContext& context);
 
 struct StateDefinition {
-  std::string_view name;  // for people: "app/pool:online"; not empty; must outlive the state
+  // For people: "app/pool:online". Not empty; a literal, or else it outlives the machine, whose
+  // watchdog may print it last of all.
+  std::string_view name;
   Placement placement{};
   Callback startup = nullptr;  // nullptr: nothing to do in this direction
   Callback teardown = nullptr;

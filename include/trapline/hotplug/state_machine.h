@@ -15,9 +15,11 @@
 // _cpuslocked forms need it held (lock_not_held), so that several of them can be one step between
 // which no CPU comes or goes:
 //
-//     std::shared_lock lock(machine.online_cpus());
-//     auto state = machine.setup_state_cpuslocked({.name = "hw_breakpoint", .startup = reset});
-//     if (state && !err_mask.empty()) machine.remove_state_nocalls_cpuslocked(*state);
+//     StateHandle state;  // outlives the lock: its destructor would take it again
+//     const std::shared_lock lock(machine.online_cpus());
+//     auto made = machine.setup_state_cpuslocked({.name = "hw_breakpoint", .startup = reset});
+//     if (made) state = *std::move(made);
+//     if (!err_mask.empty()) machine.remove_state_nocalls_cpuslocked(state);
 #pragma once
 
 #include <atomic>
@@ -51,7 +53,7 @@ struct CpuStatus {
   // Callbacks that failed where nothing could be undone (removal, rollback, a starting state, a
   // lost CPU): the resources of that many are left over, or missing, on this CPU.
   std::uint32_t unsettled = 0;
-  // The last transition that changed the state: when it ended, and how long it took.
+  // The last transition, also one that was undone: when it ended, and how long it took.
   Nanoseconds changed_at;
   Nanoseconds transition_duration;
 };
@@ -183,18 +185,21 @@ class StateMachine {
 
   // For ports on which CPUs come and go by somebody else's doing.
   // The CPU runs already: walks up. After an error the walk is undone, but the CPU is not stopped.
-  [[nodiscard]] Outcome cpu_arrived(CpuId cpu) {
+  // still_true() says that the news is not outdated; it is asked when no other operation on CPUs is
+  // under way. If not, nothing runs. Errors: cpu_not_present, the port's, the callback's.
+  template <typename StillTrue>
+  [[nodiscard]] Outcome cpu_arrived(CpuId cpu, StillTrue still_true) {
     if (const auto allowed = check_caller(false); !allowed) return allowed;
     const std::lock_guard control(control_mutex_);
     if (!exists(cpu)) return std::unexpected(Error{ErrorCode::cpu_not_present});
+    if (!still_true()) return {};
     return change_cpu(cpu, layout().online(), Departure::released);
   }
-  // The CPU is gone: every teardown runs on the calling thread, is told so, and cannot refuse.
-  [[nodiscard]] Outcome cpu_lost(CpuId cpu) {
-    return cpu_lost(cpu, [] { return true; });
+  [[nodiscard]] Outcome cpu_arrived(CpuId cpu) {
+    return cpu_arrived(cpu, [] { return true; });
   }
-  // The same if still_true() says that the news is not outdated: asked when no other operation on
-  // CPUs is under way. If not, nothing runs.
+  // The CPU is gone: every teardown runs on the calling thread, is told so, and cannot refuse.
+  // still_true as above.
   template <typename StillTrue>
   [[nodiscard]] Outcome cpu_lost(CpuId cpu, StillTrue still_true) {
     if (const auto allowed = check_caller(false); !allowed) return allowed;
@@ -202,6 +207,9 @@ class StateMachine {
     if (cpu.value >= cpus_.size()) return std::unexpected(Error{ErrorCode::cpu_not_present});
     if (!still_true()) return {};
     return change_cpu(cpu, StateLayout::offline(), Departure::lost);
+  }
+  [[nodiscard]] Outcome cpu_lost(CpuId cpu) {
+    return cpu_lost(cpu, [] { return true; });
   }
 
   // Between them cpu_up, cpu_down and set_target answer hotplug_disabled. Counted. Errors:

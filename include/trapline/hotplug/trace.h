@@ -14,7 +14,7 @@ namespace trapline::hotplug {
 struct TraceEvent {
   enum class Kind : std::uint8_t {
     enter,             // a callback is about to run: cpu, state, name, direction, instance
-    exit,              // it returned: also result, duration
+    exit,              // it returned: also result, duration; without an enter: an injected failure
     transition_begin,  // a CPU starts to walk from state `from` to state `state`
     transition_end,    // it arrived at state `state`: result, duration; after an error, `state` is
                        // where the rollback left it
@@ -32,9 +32,9 @@ struct TraceEvent {
   Nanoseconds duration{};
 };
 
-// Called in the context that runs the callback (hotplug thread, controlling thread; for hung: who
-// called check_hung), with the machine's locks held: it may not call the machine, nor block for
-// long.
+// Called in the context that runs the callback (hotplug thread, controlling thread), with the
+// machine's locks held: it may not call the machine, nor block for long. `hung` comes from whoever
+// calls check_hung, without a lock and beside any other event.
 class Tracer {
  public:
   Tracer() = default;

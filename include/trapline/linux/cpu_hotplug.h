@@ -38,6 +38,10 @@ struct CpuHotplugOptions {
   std::string cpu_folder = "/sys/devices/system/cpu";
 };
 
+// An arrival that fails (a callback's error) is tried again when the CPU comes online next, or by
+// cpu_up. A CPU that leaves this process's cpuset while it is online stays up: only on_cpu of the
+// next callback tells. Not for use in a child after fork(), which does not have the threads; not
+// even its destructor.
 class CpuHotplug {
  public:
   using Machine = hotplug::StateMachine<linux_port::LinuxHotplugPort>;
@@ -61,7 +65,7 @@ class CpuHotplug {
   [[nodiscard]] bool hears_events() const;
 
   // Handles what has happened so far before it returns, whether an event told of it or not. Errors:
-  // in_callback; os_failure if sysfs cannot be read.
+  // in_callback; lock_held (by the caller); os_failure if sysfs cannot be read.
   [[nodiscard]] std::expected<void, Error> reconcile();
 
   // When a CPU that is up came online. Also from hotplug callbacks.

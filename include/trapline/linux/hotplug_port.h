@@ -61,19 +61,25 @@ class LinuxHotplugPort {
   // --- HotplugPort ---
   [[nodiscard]] bool is_present(CpuId cpu);
   // Writes to cpuN/online if the CPU is offline (root). Errors: permission_denied, os_failure,
-  // not_supported, timed_out.
+  // not_supported, timed_out; limit_reached (no thread can be had); interrupted (see
+  // expect_arrival).
   [[nodiscard]] std::expected<void, Error> start_cpu(CpuId cpu);
   [[nodiscard]] std::expected<void, Error> stop_cpu(CpuId cpu);
   void release_cpu(CpuId cpu);
-  // On the CPU's hotplug thread, which has every signal blocked.
+  // On the CPU's hotplug thread, which has all signals blocked that others can send it.
   void run_on(CpuId cpu, Interrupts interrupts, CpuWork work);
   [[nodiscard]] Nanoseconds now() const;
 
   // --- for CpuHotplug ---
-  // start_cpu will be called because an event said that the CPU is online. Without effect if it is
-  // started already. That start_cpu does not switch the CPU on: if it is offline again,
-  // interrupted.
-  void expect_arrival(CpuId cpu, CpuArrival arrival);
+  // start_cpu will be called because an event said that the CPU is online: then it does not switch
+  // the CPU on, but fails with interrupted if it is offline again. False, and without effect, if
+  // the CPU is started already: by ourselves, or for an earlier event.
+  [[nodiscard]] bool expect_arrival(CpuId cpu, CpuArrival arrival);
+  // It was not called after all.
+  void forget_expectation(CpuId cpu);
+  // Whether a CPU that was started has been offline since, as far as the kernel tells: where it
+  // does not, the news that it has is believed.
+  [[nodiscard]] bool has_gone(CpuId cpu) const;
   // When a CPU that is started came online. From hotplug callbacks.
   [[nodiscard]] std::optional<CpuArrival> arrival(CpuId cpu) const;
   // Whether the CPU is online and has not been offline since start_cpu. nullopt: the kernel does

@@ -80,6 +80,7 @@ class ReaderSlots {
   };
   static thread_local constinit LastUsed last_used;
 
+  [[nodiscard]] static std::size_t own_thread_number();
   [[nodiscard]] Slot& find_mine();
   [[nodiscard]] Slot& slot_of(std::size_t thread_index);
 

@@ -1,8 +1,8 @@
 // What the hotplug state machine and its read lock need of a machine.
 //
-// A port is an object that outlives every state machine made on it. "Context" below is what can
-// hold a lock: a thread where there are threads, a CPU on bare metal. Every operation is mandatory.
-// Freestanding.
+// A port is an object that outlives the state machine made on it; one machine at a time, since the
+// read lock's slots are the port's. "Context" below is what can hold a lock: a thread where there
+// are threads, a CPU on bare metal. Every operation is mandatory. Freestanding.
 #pragma once
 
 #include <concepts>

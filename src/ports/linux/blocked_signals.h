@@ -1,4 +1,6 @@
-// Keeps signals away from the threads of this library: they are the application's business.
+// Keeps signals away from the threads of this library: they are the application's business. Not
+// those that an instruction of the thread itself raises: blocked, they would end the process
+// without its handler.
 #pragma once
 
 #include <pthread.h>
@@ -14,6 +16,7 @@ class BlockedSignals {
   BlockedSignals() {
     sigset_t all;
     sigfillset(&all);
+    for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) sigdelset(&all, own);
     pthread_sigmask(SIG_SETMASK, &all, &before_);
   }
   BlockedSignals(const BlockedSignals&) = delete;

@@ -92,15 +92,19 @@ struct TargetEvent {
   std::optional<int> wait_status = std::nullopt;
 };
 
-// A CPU went away or came back during a watch of the whole machine.
+// A CPU went away or came back during a watch of the whole machine, or one that stayed online is
+// watched no longer, or again.
 struct CpuEvent {
   enum class Kind : std::uint8_t { offline, online };
   CpuId cpu{};
   Kind kind{};
   Nanoseconds time{};  // CLOCK_MONOTONIC
   // The rest is about `online` only.
-  Nanoseconds gap{};        // an upper bound of how long the CPU ran without being watched
-  Nanoseconds reinstall{};  // from the kernel's event to the watch working again
+  Nanoseconds gap{};  // an upper bound of how long the CPU ran without being watched
+  // From the kernel's event to the watch working again; where there was none, the same as the gap.
+  Nanoseconds reinstall{};
+  // False: it did not come online just now, only `watched` is news.
+  bool cpu_was_offline = true;
   // False: the watch could not be set there, and `reason` says why. Hits on this CPU are missed
   // until it goes offline, or until another `online` event tells that it is watched; the gap of
   // that one counts from when the CPU came online.

@@ -9,6 +9,8 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <new>
+#include <sstream>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -18,6 +20,7 @@
 #include "ports/linux/cpu_changes.h"
 #include "ports/linux/cpu_files.h"
 #include "ports/linux/file_descriptor.h"
+#include "ports/linux/proc_fs.h"
 
 namespace trapline {
 namespace {
@@ -31,6 +34,19 @@ using linux_port::LinuxHotplugPort;
 constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
 
 static_assert(HotplugPort<LinuxHotplugPort>);
+
+// The kernel sends its events to network namespaces of the initial user namespace only
+// (lib/kobject_uevent.c, uevent_net_broadcast_untagged); in another the socket opens and stays
+// silent.
+bool is_initial_user_namespace() {
+  const auto map = linux_port::read_file("/proc/self/uid_map");
+  std::uint64_t inside = 1;
+  std::uint64_t outside = 1;
+  std::uint64_t count = 0;
+  std::istringstream(map.value_or("")) >> inside >> outside >> count;
+  constexpr std::uint64_t kAllIds = 4'294'967'295;  // user_namespaces(7)
+  return inside == 0 && outside == 0 && count == kAllIds;
+}
 
 std::uint32_t limit_of(const CpuSet& possible) {
   std::uint32_t limit = 0;
@@ -47,7 +63,8 @@ struct CpuHotplug::Impl {
         cpus(limit),
         states(wanted.layout.count()),
         machine(port, wanted.layout, cpus, states, wanted.tracer),
-        source(std::move(changes)) {}
+        source(std::move(changes)),
+        hears_events(source.descriptor().has_value() && is_initial_user_namespace()) {}
 
   [[nodiscard]] std::expected<void, Error> handle_changes(bool look);
   void apply(const CpuChange& change);
@@ -61,9 +78,10 @@ struct CpuHotplug::Impl {
   std::vector<hotplug::StateRecord> states;
   const Nanoseconds began = port.now();
   Machine machine;
-  std::mutex
-      source_mutex;  // guards source, and makes whoever reconciles wait for what is under way
+  // Guards source, and makes whoever reconciles wait for what is under way.
+  std::mutex source_mutex;
   CpuChangeSource source;
+  const bool hears_events;
   FileDescriptor wake;  // written to when the monitor is to end
   // Last: they are joined before anything they use is gone.
   std::jthread monitor_thread;
@@ -79,27 +97,34 @@ std::expected<void, Error> CpuHotplug::Impl::handle_changes(bool look) {
 }
 
 void CpuHotplug::Impl::apply(const CpuChange& change) {
+  // What goes wrong is in the CPU's status, and was traced. News of what we did ourselves are no
+  // news.
   if (change.kind == CpuChange::Kind::came_online) {
-    port.expect_arrival(change.cpu,
-                        {.learned = change.time, .earliest = change.earliest.value_or(began)});
-    // What went wrong is in the CPU's status, and was traced.
-    (void)machine.cpu_arrived(change.cpu);
-    return;
+    const linux_port::CpuArrival arrival{.learned = change.time,
+                                         .earliest = change.earliest.value_or(began)};
+    (void)machine.cpu_arrived(change.cpu, [&] { return port.expect_arrival(change.cpu, arrival); });
+    port.forget_expectation(change.cpu);
+  } else {
+    (void)machine.cpu_lost(change.cpu, [&] { return port.has_gone(change.cpu); });
   }
-  // Late news if the CPU has been started since, by ourselves or for an earlier change.
-  (void)machine.cpu_lost(change.cpu, [&] { return port.has_stayed_online(change.cpu) != true; });
 }
 
 void CpuHotplug::Impl::monitor(const std::stop_token& stop) {
-  const auto interval = source.descriptor() ? kReconcileWithEvents : kReconcileWithoutEvents;
+  const Nanoseconds interval = hears_events ? kReconcileWithEvents : kReconcileWithoutEvents;
+  Nanoseconds next_look{port.now().value + interval.value};
   while (!stop.stop_requested()) {
     // poll(2) passes over a descriptor of -1.
     pollfd entries[] = {{.fd = wake.get(), .events = POLLIN, .revents = 0},
                         {.fd = source.descriptor().value_or(-1), .events = POLLIN, .revents = 0}};
-    const int ready = ::poll(entries, std::size(entries),
-                             static_cast<int>(interval.value / kNanosecondsPerMillisecond));
+    const std::uint64_t left =
+        next_look.value - std::min(next_look.value, port.now().value) + kNanosecondsPerMillisecond;
+    ::poll(entries, std::size(entries), static_cast<int>(left / kNanosecondsPerMillisecond));
+    if (stop.stop_requested()) return;
+    // The socket wakes for every device's events: a look is due by the clock.
+    const bool look = port.now() >= next_look;
+    if (look) next_look.value = port.now().value + interval.value;
     // An error of sysfs is one of this moment; the next look comes.
-    if (!stop.stop_requested()) (void)handle_changes(/*look=*/ready == 0);
+    (void)handle_changes(look);
   }
 }
 
@@ -150,13 +175,18 @@ std::expected<std::unique_ptr<CpuHotplug>, Error> CpuHotplug::start(
     const Nanoseconds now = impl->port.now();
     online.for_each([&](CpuId cpu) {
       // No states yet: nothing can fail but a CPU that has just gone, and its event will come.
-      impl->port.expect_arrival(cpu, {.learned = now, .earliest = now});
-      (void)impl->machine.cpu_arrived(cpu);
+      impl->apply({.cpu = cpu,
+                   .kind = CpuChange::Kind::came_online,
+                   .time = now,
+                   .earliest = now,
+                   .inferred = true});
     });
     impl->begin_threads();
     return std::unique_ptr<CpuHotplug>(new CpuHotplug(std::move(impl)));
   } catch (const std::system_error& error) {
     return std::unexpected(Error{ErrorCode::limit_reached, error.code().value()});
+  } catch (const std::bad_alloc&) {
+    return std::unexpected(Error{ErrorCode::limit_reached, ENOMEM});
   }
 }
 
@@ -169,11 +199,13 @@ std::uint32_t CpuHotplug::cpu_limit() const {
 }
 
 bool CpuHotplug::hears_events() const {
-  return impl_->source.descriptor().has_value();
+  return impl_->hears_events;
 }
 
 std::expected<void, Error> CpuHotplug::reconcile() {
   if (impl_->port.reader_slot().in_callback) return std::unexpected(Error{ErrorCode::in_callback});
+  if (impl_->machine.online_cpus().read_lock_held())
+    return std::unexpected(Error{ErrorCode::lock_held});
   return impl_->handle_changes(/*look=*/true);
 }
 

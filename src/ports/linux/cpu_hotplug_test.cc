@@ -219,6 +219,52 @@ TEST_F(CpuHotplugTest, FlapIsFoundWithoutEvents) {
   EXPECT_TRUE(resource.calls_of(kSpareCpu)[1].lost);
 }
 
+TEST_F(CpuHotplugTest, CpuRestsWhereItWasSentThoughTheKernelTellsOfIt) {
+  const auto hotplug = started();
+  auto& machine = hotplug->machine();
+  const hotplug::StateNumber prepared{1};
+  ASSERT_TRUE(machine.set_target(kSpareCpu, prepared).has_value());
+  ASSERT_TRUE(hotplug->reconcile().has_value());
+  std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(machine.status(kSpareCpu)->state, prepared);
+  const hotplug::StateNumber half_way = machine.layout().first_of(Section::online);
+  ASSERT_TRUE(machine.set_target(kSpareCpu, half_way).has_value());
+  ASSERT_TRUE(hotplug->reconcile().has_value());
+  std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(machine.status(kSpareCpu)->state, half_way);
+}
+
+TEST_F(CpuHotplugTest, ArrivalThatFailedDoesNotSpoilTheNextCpuUp) {
+  const auto hotplug = started();
+  auto& machine = hotplug->machine();
+  ASSERT_TRUE(machine.cpu_down(kSpareCpu).has_value());
+  std::atomic<bool> fails = false;
+  const auto state = machine.setup_state(
+      {.name = "test/fails:prepare",
+       .placement = Placement::dynamic(Section::prepare),
+       .startup = [](const CallbackContext& context) -> std::expected<void, Error> {
+         if (*static_cast<std::atomic<bool>*>(context.object))
+           return std::unexpected(Error{ErrorCode::os_failure});
+         return {};
+       },
+       .object = &fails});
+  ASSERT_TRUE(state.has_value());
+  fails = true;
+  ASSERT_TRUE(SpareCpu::set_online(true));
+  ASSERT_TRUE(soon([&] { return machine.status(kSpareCpu)->error.has_value(); }));
+  ASSERT_TRUE(SpareCpu::set_online(false));
+  ASSERT_TRUE(hotplug->reconcile().has_value());
+  fails = false;
+  EXPECT_TRUE(machine.cpu_up(kSpareCpu).has_value());
+  EXPECT_EQ(machine.status(kSpareCpu)->state, machine.layout().online());
+}
+
+TEST(CpuHotplugMisuseTest, ReconcileUnderTheReadLockIsRefused) {
+  const auto hotplug = started();
+  const std::shared_lock lock(hotplug->machine().online_cpus());
+  EXPECT_EQ(hotplug->reconcile().error().code, ErrorCode::lock_held);
+}
+
 TEST_F(CpuHotplugTest, CallerMayRunOnTheCpuItTakesDown) {
   const auto hotplug = started();
   std::thread caller([&] {

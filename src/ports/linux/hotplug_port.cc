@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -105,14 +106,19 @@ std::expected<void, Error> LinuxHotplugPort::start_cpu(CpuId cpu) {
     const std::lock_guard lock(cpus_->mutex);
     entry.arrival = CpuArrival{.learned = now(), .earliest = asked};
   }
-  const std::lock_guard lock(cpus_->mutex);
-  entry.is_started = true;
-  entry.generation = cpus_->files.generation(cpu);
   if (entry.thread) {
     entry.thread->forget_pin();
   } else {
-    entry.thread = std::make_unique<HotplugThread>(cpu);
+    // This is called under locks that no exception may pass.
+    try {
+      entry.thread = std::make_unique<HotplugThread>(cpu);
+    } catch (const std::system_error& error) {
+      return std::unexpected(Error{ErrorCode::limit_reached, error.code().value()});
+    }
   }
+  const std::lock_guard lock(cpus_->mutex);
+  entry.is_started = true;
+  entry.generation = cpus_->files.generation(cpu);
   return {};
 }
 
@@ -140,12 +146,25 @@ Nanoseconds LinuxHotplugPort::now() const {
   return monotonic_now();
 }
 
-void LinuxHotplugPort::expect_arrival(CpuId cpu, CpuArrival arrival) {
+bool LinuxHotplugPort::expect_arrival(CpuId cpu, CpuArrival arrival) {
   const std::lock_guard lock(cpus_->mutex);
   Cpus::Cpu& entry = cpus_->cpus[cpu];
-  if (entry.is_started) return;  // it is up already: we have started it ourselves
+  if (entry.is_started) return false;
   entry.arrival = arrival;
   entry.arrival_is_expected = true;
+  return true;
+}
+
+void LinuxHotplugPort::forget_expectation(CpuId cpu) {
+  (void)cpus_->take_expectation(cpus_->at(cpu));
+}
+
+bool LinuxHotplugPort::has_gone(CpuId cpu) const {
+  const auto current = cpus_->files.generation(cpu);
+  const std::lock_guard lock(cpus_->mutex);
+  const auto found = cpus_->cpus.find(cpu);
+  if (found == cpus_->cpus.end() || !found->second.is_started) return false;
+  return !found->second.generation || current != found->second.generation;
 }
 
 std::optional<CpuArrival> LinuxHotplugPort::arrival(CpuId cpu) const {

@@ -1,4 +1,4 @@
-// A thread that runs work on one CPU: pinned, with every signal blocked, asleep between pieces.
+// A thread that runs work on one CPU: pinned, with signals blocked, asleep between pieces.
 //
 // It survives its CPU: while that is offline the kernel lets it run elsewhere and widens its
 // affinity (kernel/sched/core.c, select_fallback_rq). So it is pinned anew when its CPU has been

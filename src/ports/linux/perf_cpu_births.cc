@@ -69,29 +69,25 @@ void PerfCpuBirths::follow(CpuId cpu, ThreadId thread) {
   followers_.emplace(cpu, Follower{*std::move(event), *std::move(ring)});
 }
 
-std::optional<Nanoseconds> PerfCpuBirths::first_after(CpuId cpu, Nanoseconds gone,
-                                                      Nanoseconds alive) {
+std::optional<Nanoseconds> PerfCpuBirths::first_after(CpuId cpu, Nanoseconds not_online_yet) {
   const auto found = followers_.find(cpu);
   if (found == followers_.end()) return std::nullopt;
   PerfRingReader& reader = found->second.ring.reader();
   const SampleLayout layout = layout_of(switch_attributes());
   const std::uint64_t head = reader.head();
-  std::optional<Nanoseconds> after_gone;
-  std::optional<Nanoseconds> after_alive;
+  std::optional<Nanoseconds> first;
   std::vector<std::byte> copy;
   std::uint64_t position = reader.tail();
-  while (position < head) {
+  // A ring that was full holds what came first.
+  while (position < head && !first) {
     const auto record = reader.record_at(position, head, copy);
     if (!record) break;
     const auto time = time_of(*record, layout);
-    if (time && is_switch_in(*record)) {
-      if (!after_gone && *time > gone) after_gone = time;
-      if (!after_alive && *time > alive) after_alive = time;
-    }
+    if (time && is_switch_in(*record) && *time > not_online_yet) first = time;
     position += record->size();
   }
   reader.release(head);
-  return after_gone ? after_gone : after_alive;
+  return first;
 }
 
 }  // namespace trapline::linux_port

@@ -24,11 +24,9 @@ class PerfCpuBirths {
   explicit PerfCpuBirths(const CpuSet& cpus);
 
   // Of the moments (CLOCK_MONOTONIC) at which the CPU's thread began to run, the first after
-  // `gone`; if there is none, since the loss was heard of late, the first after `alive`: too early
-  // by what taking the CPU down took, never too late. What was recorded up to this call is
-  // forgotten. nullopt: not known.
-  [[nodiscard]] std::optional<Nanoseconds> first_after(CpuId cpu, Nanoseconds gone,
-                                                       Nanoseconds alive);
+  // `not_online_yet`: when the CPU's life began, or earlier, if that moment was before it was taken
+  // down; never later. What was recorded up to this call is forgotten. nullopt: not known.
+  [[nodiscard]] std::optional<Nanoseconds> first_after(CpuId cpu, Nanoseconds not_online_yet);
 
  private:
   struct Follower {

@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <string>
 #include <utility>
@@ -28,6 +29,8 @@ namespace {
 
 // How long a CPU may go unwatched without an event that tells of it.
 constexpr Nanoseconds kCpuLookInterval{250'000'000};
+// The time for which an event is enabled grows by something in this while, unless it is dead.
+constexpr Nanoseconds kSignOfLifeInterval{5'000'000};
 
 PerfEventOptions event_options(const CollectorOptions& options) {
   PerfEventOptions wanted;
@@ -51,7 +54,21 @@ std::string with_holders(std::string sentence) {
   return sentence + (holders.empty() ? "" : " Seen on this machine: " + holders + ".");
 }
 
-Failure explain(CpuId cpu, const PerfCpuWatch::Refusal& refusal, const Plan& plan) {
+Failure cannot_set_up(Error error) {
+  return {error, "the watch cannot follow CPUs (" + std::string(name_of(error.code)) + ")"};
+}
+
+// Why a plan is not set. To be put into words where nobody waits: that may look at all processes.
+struct Obstacle {
+  CpuId cpu{};
+  PerfCpuWatch::Refusal refusal;
+  Plan plan;                      // empty: the records of tasks
+  std::optional<Error> no_state;  // instead: the hotplug state failed
+};
+
+Failure explain(const Obstacle& obstacle) {
+  if (obstacle.no_state) return cannot_set_up(*obstacle.no_state);
+  const auto& [cpu, refusal, plan, no_state] = obstacle;
   const std::string number = std::to_string(cpu.value);
   const std::string paranoid = std::to_string(perf_event_paranoid().value_or(0));
   switch (refusal.error) {
@@ -97,26 +114,56 @@ CpuEvent event_of(CpuId cpu, CpuEvent::Kind kind, Nanoseconds time) {
 // What is still to be told of CPUs. Filled by hotplug callbacks, emptied by the collector's thread.
 class CpuEventQueue {
  public:
-  void push(CpuEvent event) {
+  // `obstacle`: the CPU is online and not watched.
+  void push(CpuEvent event, std::optional<Obstacle> obstacle = {}) {
     const std::lock_guard lock(mutex_);
-    events_.push_back(std::move(event));
+    entries_.push_back({std::move(event), std::move(obstacle)});
   }
-  // The oldest, if it is not younger than `until`.
+  // The oldest, if it is not younger than `until`. May take some milliseconds to say why a CPU is
+  // not watched; meanwhile others may push.
   [[nodiscard]] std::optional<CpuEvent> pop(Nanoseconds until) {
-    const std::lock_guard lock(mutex_);
-    if (events_.empty() || events_.front().time > until) return std::nullopt;
-    CpuEvent event = std::move(events_.front());
-    events_.pop_front();
-    return event;
+    auto entry = pop_entry(until);
+    if (!entry) return std::nullopt;
+    if (entry->obstacle) {
+      entry->event.watched = false;
+      entry->event.reason = explain(*entry->obstacle).message;
+    }
+    return std::move(entry->event);
   }
   [[nodiscard]] std::optional<Nanoseconds> oldest() {
     const std::lock_guard lock(mutex_);
-    return events_.empty() ? std::nullopt : std::optional(events_.front().time);
+    return entries_.empty() ? std::nullopt : std::optional(entries_.front().event.time);
   }
 
  private:
+  struct Entry {
+    CpuEvent event;
+    std::optional<Obstacle> obstacle;
+  };
+  [[nodiscard]] std::optional<Entry> pop_entry(Nanoseconds until) {
+    const std::lock_guard lock(mutex_);
+    if (entries_.empty() || entries_.front().event.time > until) return std::nullopt;
+    Entry entry = std::move(entries_.front());
+    entries_.pop_front();
+    return entry;
+  }
+
   std::mutex mutex_;  // guards the queue
-  std::deque<CpuEvent> events_;
+  std::deque<Entry> entries_;
+};
+
+// Whether any of the process's threads still runs; the first one may have ended before others.
+bool has_live_thread(ProcessId pid) {
+  const auto threads = list_threads(pid);
+  if (!threads) return false;
+  return std::ranges::any_of(*threads, [&](ThreadId tid) {
+    const auto status = read_status(pid, tid);
+    return status && status->state != 'Z' && status->state != 'X';
+  });
+}
+
+struct ById {
+  bool operator()(ProcessId left, ProcessId right) const { return left.value < right.value; }
 };
 
 // A plan that is set everywhere.
@@ -129,12 +176,12 @@ struct SetPlan {
   Plan plan;
   PerfCpuWatch watch;
   PerfSampleBuilder builder;
+  std::optional<Nanoseconds> removed_at;  // nothing it recorded is younger
 };
 
-// When a CPU that came or went was watched.
+// What is known of a CPU that came, went or could not be watched.
 struct Life {
-  Nanoseconds watched_at;
-  Nanoseconds gone_at;
+  Nanoseconds told_until;                      // what was missed on it before is told, if anything
   std::optional<Nanoseconds> unwatched_since;  // it is online, and refuses
 };
 
@@ -160,52 +207,32 @@ class Session {
   // The records of tasks, the first plan, and what reports CPUs that come and go; no CPU does so in
   // between.
   [[nodiscard]] Result<InstallReport> install(const Plan& plan) {
-    auto& machine = hotplug_->machine();
-    const std::shared_lock cpus(machine.online_cpus());
-    auto watched = machine.setup_state_multi_cpuslocked(
-        {.name = "trapline/watch:online",
-         .placement = hotplug::Placement::fixed(hotplug::Section::online, 0),
-         .startup = hotplug::instance_method<&PerfCpuWatch::install>,
-         .teardown = hotplug::instance_method<&PerfCpuWatch::remove>});
-    if (!watched) return cannot_set_up(watched.error());
-    watch_state_ = *std::move(watched);
-    if (auto added = set_everywhere(tasks_, plan); !added)
-      return std::unexpected(std::move(added.error()));
-    if (!plan.slots().empty()) {
-      if (auto added = add_locked(plan); !added) return std::unexpected(std::move(added.error()));
-    }
-    // After all watches on the way up, before them on the way down.
-    auto reported = machine.setup_state_nocalls_cpuslocked(
-        {.name = "trapline/watch:report",
-         .placement = hotplug::Placement::fixed(hotplug::Section::online, 1),
-         .startup = hotplug::method<&Session::report_online>,
-         .teardown = hotplug::method<&Session::report_offline>,
-         .object = this});
-    if (!reported) return cannot_set_up(reported.error());
-    report_state_ = *std::move(reported);
     InstallReport report;
-    report.cpus = machine.online_cpus().cpus();
+    if (auto set_up = set_up_states(plan, report); !set_up)
+      return std::unexpected(explain(set_up.error()));
     report.slots = plan.slots().size();
     report.sees_kernel_accesses = true;
     if (!hotplug_->hears_events())
       report.notes.emplace_back(
-          "the kernel's CPU events cannot be heard here: a CPU that comes online is noticed up to "
-          "100 ms later");
+          "the kernel's CPU events cannot be heard here: a CPU that comes online is noticed up "
+          "to " +
+          std::to_string(CpuHotplug::kReconcileWithoutEvents.value / 1'000'000) + " ms later");
     return report;
   }
 
   [[nodiscard]] Result<void> add(const Plan& plan) {
-    const std::shared_lock cpus(hotplug_->machine().online_cpus());
-    return add_locked(plan);
+    if (auto added = add_to_cpus(plan); !added) return std::unexpected(explain(added.error()));
+    return {};
   }
 
   void remove(const Plan& plan) {
     auto& machine = hotplug_->machine();
     const std::shared_lock cpus(machine.online_cpus());
     for (SetPlan& set : plans_) {
-      if (set.watch.is_added() && std::ranges::equal(set.plan.slots(), plan.slots()))
-        // What fails here is closing events, which cannot.
-        (void)machine.remove_instance_cpuslocked(watch_state_, set.watch);
+      if (!set.watch.is_added() || !std::ranges::equal(set.plan.slots(), plan.slots())) continue;
+      // What fails here is closing events, which cannot.
+      (void)machine.remove_instance_cpuslocked(watch_state_, set.watch);
+      set.removed_at = monotonic_now();
     }
   }
 
@@ -213,14 +240,20 @@ class Session {
 
   Collector::Drained drain(SampleSink& sink) {
     const Nanoseconds now = monotonic_now();
+    const Nanoseconds settled = PerfRingSet::settled_before(now);
     look_after_cpus(now);
     Collector::Drained result;
-    result.more_pending = deliver(sink, PerfRingSet::settled_before(now), PerfRingSet::kPerDrain);
-    if (!result.more_pending) settle_losses(sink, PerfRingSet::settled_before(now));
+    result.more_pending = deliver(sink, settled, PerfRingSet::kPerDrain);
+    tell_ended_processes(sink);
+    if (!result.more_pending) {
+      settle_losses(sink, settled);
+      drop_removed_plans(settled);
+    }
     return result;
   }
 
   void finish(SampleSink& sink) {
+    look_a_last_time();
     uninstall();
     deliver(sink, PerfRingSet::kForever, PerfRingSet::kNoLimits);
     const PerfHitTotal all = total();
@@ -229,13 +262,46 @@ class Session {
   }
 
  private:
-  static std::unexpected<Failure> cannot_set_up(Error error) {
-    return fail(error.code,
-                "the watch cannot follow CPUs (" + std::string(name_of(error.code)) + ")",
-                error.os_errno);
+  using Outcome = std::expected<void, Obstacle>;
+
+  static std::unexpected<Obstacle> no_state(Error error) {
+    return std::unexpected(Obstacle{.cpu = {}, .refusal = {}, .plan = {}, .no_state = error});
   }
 
-  [[nodiscard]] Result<void> add_locked(const Plan& plan) {
+  [[nodiscard]] Outcome set_up_states(const Plan& plan, InstallReport& report) {
+    auto& machine = hotplug_->machine();
+    const std::shared_lock cpus(machine.online_cpus());
+    auto watched = machine.setup_state_multi_cpuslocked(
+        {.name = "trapline/watch:online",
+         .placement = hotplug::Placement::fixed(hotplug::Section::online, 0),
+         .startup = hotplug::instance_method<&PerfCpuWatch::install>,
+         .teardown = hotplug::instance_method<&PerfCpuWatch::remove>});
+    if (!watched) return no_state(watched.error());
+    watch_state_ = *std::move(watched);
+    if (auto added = set_everywhere(tasks_, Plan{}); !added) return added;
+    if (!plan.slots().empty()) {
+      if (auto added = add_locked(plan); !added) return added;
+    }
+    // After all watches on the way up, before them on the way down.
+    auto reported = machine.setup_state_nocalls_cpuslocked(
+        {.name = "trapline/watch:report",
+         .placement = hotplug::Placement::fixed(hotplug::Section::online, 1),
+         .startup = hotplug::method<&Session::report_online>,
+         .teardown = hotplug::method<&Session::report_offline>,
+         .object = this});
+    if (!reported) return no_state(reported.error());
+    report_state_ = *std::move(reported);
+    report.cpus = machine.online_cpus().cpus();
+    enabled_times_ = tasks_.enabled_times();
+    last_look_ = monotonic_now();
+    return {};
+  }
+
+  [[nodiscard]] Outcome add_to_cpus(const Plan& plan) {
+    const std::shared_lock cpus(hotplug_->machine().online_cpus());
+    return add_locked(plan);
+  }
+  [[nodiscard]] Outcome add_locked(const Plan& plan) {
     SetPlan& set = plans_.emplace_back(rings_, plan, options_);
     auto added = set_everywhere(set.watch, plan);
     if (!added) plans_.pop_back();
@@ -243,52 +309,61 @@ class Session {
   }
 
   // On every online CPU or on none.
-  [[nodiscard]] Result<void> set_everywhere(PerfCpuWatch& watch, const Plan& plan) {
+  [[nodiscard]] Outcome set_everywhere(PerfCpuWatch& watch, const Plan& plan) {
     const auto added = hotplug_->machine().add_instance_cpuslocked(watch_state_, watch);
     if (added) {
       watch.tolerate_refusals();
       return {};
     }
     const auto refusals = watch.refusals();
-    if (refusals.empty()) return cannot_set_up(added.error());
-    return std::unexpected(explain(refusals.begin()->first, refusals.begin()->second, plan));
+    if (refusals.empty()) return no_state(added.error());
+    return std::unexpected(
+        Obstacle{refusals.begin()->first, refusals.begin()->second, plan, std::nullopt});
   }
 
-  // Why a CPU is not watched by every plan; "" if it is.
-  [[nodiscard]] std::string refusal_on(CpuId cpu) {
+  // Calls visit(watch, plan) for the records of tasks and for every plan that is set.
+  template <typename Visitor>
+  void for_each_watch(Visitor visit) {
+    visit(tasks_, Plan{});
     for (SetPlan& set : plans_) {
-      const auto refusals = set.watch.refusals();
-      if (const auto found = refusals.find(cpu); found != refusals.end())
-        return explain(cpu, found->second, set.plan).message;
+      if (set.watch.is_added()) visit(set.watch, set.plan);
     }
-    return {};
+  }
+
+  // Why not everything is set on a CPU; nullopt if it is.
+  [[nodiscard]] std::optional<Obstacle> obstacle_on(CpuId cpu) {
+    std::optional<Obstacle> obstacle;
+    for_each_watch([&](const PerfCpuWatch& watch, const Plan& plan) {
+      const auto refusals = watch.refusals();
+      const auto found = refusals.find(cpu);
+      if (found != refusals.end() && !obstacle)
+        obstacle = Obstacle{cpu, found->second, plan, std::nullopt};
+    });
+    return obstacle;
   }
 
   // --- hotplug callbacks, on the CPU's hotplug thread, or elsewhere for a CPU that is lost ---
   std::expected<void, Error> report_online(const hotplug::CallbackContext& context) {
     CpuEvent event = event_of(context.cpu, CpuEvent::Kind::online, monotonic_now());
+    Life& life = lives_[context.cpu];
     const auto arrival = hotplug_->arrival(context.cpu);
     const Nanoseconds learned = arrival ? arrival->learned : event.time;
-    Life& life = lives_[context.cpu];
-    const auto born = births_.first_after(context.cpu, life.gone_at, life.watched_at);
-    const Nanoseconds began = std::min(born.value_or(learned), learned);
-    life.watched_at = event.time;
-    event.gap = Nanoseconds{event.time.value - began.value};
+    // It was watched then, in its life before, or not online yet.
+    const Nanoseconds earliest =
+        std::max(life.told_until, arrival ? arrival->earliest : Nanoseconds{});
+    const Nanoseconds began = births_.first_after(context.cpu, earliest).value_or(earliest);
+    life.told_until = event.time;
+    event.gap = Nanoseconds{event.time.value - std::min(began, learned).value};
     event.reinstall = Nanoseconds{event.time.value - learned.value};
-    event.reason = refusal_on(context.cpu);
-    event.watched = event.reason.empty();
-    if (!event.watched) life.unwatched_since = began;
-    events_.push(std::move(event));
+    auto obstacle = obstacle_on(context.cpu);
+    life.unwatched_since.reset();
+    if (obstacle) life.unwatched_since = std::min(began, learned);
+    events_.push(std::move(event), std::move(obstacle));
     return {};
   }
   std::expected<void, Error> report_offline(const hotplug::CallbackContext& context) {
-    const Nanoseconds now = monotonic_now();
-    Life& life = lives_[context.cpu];
-    life.gone_at = now;
-    CpuEvent event = event_of(context.cpu, CpuEvent::Kind::offline, now);
-    if (life.unwatched_since)
-      event.gap = Nanoseconds{now.value - std::exchange(life.unwatched_since, {})->value};
-    events_.push(std::move(event));
+    lives_[context.cpu].unwatched_since.reset();
+    events_.push(event_of(context.cpu, CpuEvent::Kind::offline, monotonic_now()));
     return {};
   }
 
@@ -298,10 +373,15 @@ class Session {
     if (now.value < last_look_.value + kCpuLookInterval.value) return;
     const std::shared_lock cpus(hotplug_->machine().online_cpus());
     for (auto& [cpu, life] : lives_) {
-      if (life.unwatched_since) watch_again(cpu, *std::exchange(life.unwatched_since, {}));
+      if (life.unwatched_since) watch_again(cpu, *life.unwatched_since);
     }
     find_dead_events();
     last_look_ = monotonic_now();
+  }
+  // What died since the look before would not be told otherwise.
+  void look_a_last_time() {
+    const std::shared_lock cpus(hotplug_->machine().online_cpus());
+    if (monotonic_now().value >= last_look_.value + kSignOfLifeInterval.value) find_dead_events();
   }
 
   // The kernel may begin to take a CPU down and then keep it, without a word: events of the CPU
@@ -312,26 +392,40 @@ class Session {
       const auto before = enabled_times_.find(cpu);
       if (before == enabled_times_.end() || before->second != time) continue;
       // A CPU that is gone, or was, is told of by its event, and the state's callbacks see to it.
-      if (hotplug_->has_stayed_online(cpu) == false || !tasks_.reopen(cpu)) continue;
-      for (SetPlan& set : plans_) {
-        if (set.watch.is_added()) (void)set.watch.reopen(cpu);
-      }
-      watch_again(cpu, last_look_);
+      if (hotplug_->has_stayed_online(cpu) == false) continue;
+      for_each_watch([&](PerfCpuWatch& watch, const Plan&) { (void)watch.reopen(cpu); });
+      tell_whether_watched(cpu, last_look_);
     }
     enabled_times_ = tasks_.enabled_times();
   }
 
-  // On a CPU that may not have been watched since then.
+  // On a CPU that has not been watched since then.
   void watch_again(CpuId cpu, Nanoseconds since) {
-    for (SetPlan& set : plans_) {
-      if (!set.watch.refusals().contains(cpu) || set.watch.reopen(cpu)) continue;
-      lives_[cpu].unwatched_since = since;
-      return;
-    }
+    for_each_watch([&](PerfCpuWatch& watch, const Plan&) {
+      if (watch.refusals().contains(cpu)) (void)watch.reopen(cpu);
+    });
+    tell_whether_watched(cpu, since);
+  }
+
+  // Of a CPU that has stayed online and may not have been watched since then. That it still is not
+  // is told once.
+  void tell_whether_watched(CpuId cpu, Nanoseconds since) {
     CpuEvent event = event_of(cpu, CpuEvent::Kind::online, monotonic_now());
-    event.gap = Nanoseconds{event.time.value - since.value};
+    Life& life = lives_[cpu];
+    const bool was_told = life.unwatched_since.has_value();
+    event.cpu_was_offline = false;
+    event.gap = Nanoseconds{event.time.value - life.unwatched_since.value_or(since).value};
     event.reinstall = event.gap;
-    events_.push(std::move(event));
+    auto obstacle = obstacle_on(cpu);
+    if (!obstacle) {
+      life.unwatched_since.reset();
+    } else if (was_told) {
+      return;
+    } else {
+      life.unwatched_since = since;
+    }
+    life.told_until = event.time;
+    events_.push(std::move(event), std::move(obstacle));
   }
 
   // Hits and events of CPUs in the order of time; true if it stopped at a limit.
@@ -354,27 +448,31 @@ class Session {
       case RecordKind::fork:
         if (const auto task = decode_task(item.bytes)) {
           names_.renamed(task->tid, names_.of(task->parent_pid, task->parent_tid));
-          if (task->pid != task->parent_pid)
+          if (task->pid != task->parent_pid) {
+            headless_.erase(task->pid);
             sink.on_event({.kind = TargetEvent::Kind::process_forked,
                            .pid = task->pid,
                            .tid = task->tid,
                            .parent = task->parent_pid});
+          }
         }
         return false;
       case RecordKind::exit:
         if (const auto task = decode_task(item.bytes)) {
           names_.forget(task->tid);
-          if (task->pid.value == task->tid.value)
-            sink.on_event(
-                {.kind = TargetEvent::Kind::process_exited, .pid = task->pid, .tid = task->tid});
+          if (task->pid.value == task->tid.value && !tell_if_ended(task->pid, sink))
+            headless_.insert(task->pid);
         }
         return false;
       case RecordKind::comm:
         if (const auto comm = decode_comm(item.bytes)) {
           names_.renamed(comm->tid, comm->name);
-          if (comm->is_exec)
+          if (comm->is_exec) {
+            // Another thread's exec ends the first one and takes its number.
+            headless_.erase(comm->pid);
             sink.on_event(
                 {.kind = TargetEvent::Kind::executed, .pid = comm->pid, .tid = comm->tid});
+          }
         }
         return false;
       case RecordKind::map:
@@ -404,14 +502,39 @@ class Session {
     return false;
   }
 
+  // The first thread's end is the end of the process only if no other is left.
+  bool tell_if_ended(ProcessId pid, SampleSink& sink) const {
+    if (has_live_thread(pid)) return false;
+    sink.on_event(
+        {.kind = TargetEvent::Kind::process_exited, .pid = pid, .tid = ThreadId{pid.value}});
+    return true;
+  }
+  void tell_ended_processes(SampleSink& sink) {
+    std::erase_if(headless_, [&](ProcessId pid) { return tell_if_ended(pid, sink); });
+  }
+
   [[nodiscard]] PerfHitTotal total() const {
-    PerfHitTotal sum;
-    for (const SetPlan& set : plans_) {
-      const PerfHitTotal part = set.watch.total();
-      sum.hits += part.hits;
-      sum.is_complete = sum.is_complete && part.is_complete;
-    }
+    PerfHitTotal sum = dropped_;
+    for (const SetPlan& set : plans_) add_to(sum, set.watch.total());
     return sum;
+  }
+  static void add_to(PerfHitTotal& sum, const PerfHitTotal& part) {
+    sum.hits += part.hits;
+    sum.is_complete = sum.is_complete && part.is_complete;
+  }
+
+  // Forgets plans that were taken back, once everything up to then has been delivered.
+  void drop_removed_plans(Nanoseconds delivered) {
+    const auto is_done = [&](const SetPlan& set) {
+      return set.removed_at && *set.removed_at <= delivered;
+    };
+    if (std::ranges::none_of(plans_, is_done)) return;
+    const std::shared_lock cpus(hotplug_->machine().online_cpus());
+    std::erase_if(plans_, [&](const SetPlan& set) {
+      if (!is_done(set)) return false;
+      add_to(dropped_, set.watch.total());
+      return true;
+    });
   }
 
   void settle_losses(SampleSink& sink, Nanoseconds until) {
@@ -435,8 +558,10 @@ class Session {
   const CollectorOptions options_;
   const perf_event_attr format_;  // a breakpoint's, for the format of its records only
   PerfCpuRings rings_;
-  PerfCpuWatch tasks_;        // no debug register: forks, execs and the like
-  std::list<SetPlan> plans_;  // changed under the hotplug read lock
+  PerfCpuWatch tasks_;  // no debug register: forks, execs and the like
+  // What callbacks see of them is changed under the hotplug read lock.
+  std::list<SetPlan> plans_;
+  PerfHitTotal dropped_;  // of plans that are not in the list any more
   // Callbacks change these, one at a time; the collector's thread, under the hotplug read lock.
   PerfCpuBirths births_;
   std::map<CpuId, Life> lives_;
@@ -445,6 +570,7 @@ class Session {
   SampleLayout layout_;
   PerfRingSet ring_set_;
   PerfThreadNames names_;
+  std::set<ProcessId, ById> headless_;  // whose first thread has ended before others
   PerfLoss loss_;
   std::vector<int> descriptors_;
   Nanoseconds last_look_;

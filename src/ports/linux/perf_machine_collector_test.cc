@@ -1,6 +1,10 @@
 #include "ports/linux/perf_machine_collector.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -8,30 +12,41 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "ports/linux/cpu_hotplug_test_support.h"
 #include "ports/linux/native_architecture.h"
+#include "ports/linux/perf_event.h"
 #include "ports/linux/proc_fs.h"
 #include "trapline/watch/plan.h"
 
 namespace trapline::linux_port {
 namespace {
 
-using testing::CpuHotplugTest;
 using testing::kSpareCpu;
 using testing::SpareCpu;
+using testing::why_no_hotplug;
 using namespace std::chrono_literals;
 
 class CpuEvents final : public SampleSink {
  public:
   void on_sample(const Sample&) override {}
-  void on_event(const TargetEvent&) override {}
-  void on_lost(std::uint64_t) override {}
+  void on_event(const TargetEvent& event) override {
+    if (event.kind == TargetEvent::Kind::process_exited) ended_.insert(event.pid.value);
+  }
+  void on_lost(std::uint64_t count) override { lost += count; }
   void on_cpu(const CpuEvent& event) override { events.push_back(event); }
 
+  [[nodiscard]] bool has_ended(pid_t pid) const { return ended_.contains(pid); }
+
   std::vector<CpuEvent> events;
+  std::uint64_t lost = 0;
+
+ private:
+  std::set<pid_t> ended_;
 };
 
 alignas(8) volatile std::uint64_t watched_word = 0;
@@ -47,11 +62,9 @@ std::size_t open_descriptors() {
   return static_cast<std::size_t>(std::distance(begin(open), end(open)));
 }
 
-class PerfMachineCollector : public CpuHotplugTest {
+class PerfMachineCollector : public ::testing::Test {
  protected:
   void SetUp() override {
-    CpuHotplugTest::SetUp();
-    if (IsSkipped()) return;
     auto report = collector_->install({.pid = {}, .whole_machine = true}, plan_for_word(), {});
     if (!report && report.error().error.code == ErrorCode::permission_denied)
       GTEST_SKIP() << report.error().message;
@@ -77,7 +90,74 @@ TEST_F(PerfMachineCollector, WatchesEveryOnlineCpu) {
   EXPECT_EQ(report_.slots, 1U);
 }
 
-TEST_F(PerfMachineCollector, EveryCycleIsReportedAndWatchedAgain) {
+// Those that take a CPU away.
+class PerfMachineCollectorThroughHotplug : public PerfMachineCollector {
+ protected:
+  void SetUp() override {
+    if (const std::string reason = why_no_hotplug(); !reason.empty()) GTEST_SKIP() << reason;
+    PerfMachineCollector::SetUp();
+  }
+
+  SpareCpu cpu1_;
+};
+
+// All debug registers of CPU 1 for this thread, while the CPU is offline.
+std::vector<PerfEvent> take_registers_of_spare_cpu() {
+  std::vector<PerfEvent> taken;
+  while (taken.size() <= kMaxPlanSlots) {
+    const SlotRequest slot =
+        make_plan(Request{RemoteAddress(0x20000 + 8 * taken.size()), ByteCount{8}, Access::write},
+                  native_debug_architecture())
+            .value()
+            .slots()[0];
+    auto event = PerfEvent::open(breakpoint_attributes(slot, {}), ThreadId{0}, kSpareCpu);
+    if (!event) break;
+    taken.push_back(*std::move(event));
+  }
+  return taken;
+}
+
+TEST_F(PerfMachineCollectorThroughHotplug, CpuWithoutAFreeRegisterIsToldOnceAndWatchedLater) {
+  ASSERT_TRUE(SpareCpu::set_online(false));
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_EQ(sink_.events[0].gap, Nanoseconds{});
+  auto taken = take_registers_of_spare_cpu();
+  ASSERT_FALSE(taken.empty());
+  ASSERT_TRUE(SpareCpu::set_online(true));
+  ASSERT_TRUE(wait_for(2));
+  const CpuEvent refused = sink_.events[1];
+  EXPECT_EQ(refused.kind, CpuEvent::Kind::online);
+  EXPECT_TRUE(refused.cpu_was_offline);
+  EXPECT_FALSE(refused.watched);
+  EXPECT_THAT(refused.reason, ::testing::HasSubstr("too few free debug registers on CPU 1"));
+  for (int i = 0; i < 120; ++i) {
+    std::this_thread::sleep_for(5ms);
+    ASSERT_TRUE(collector_->drain(sink_).has_value());
+  }
+  EXPECT_EQ(sink_.events.size(), 2U) << "it is told once";
+  taken.clear();
+  ASSERT_TRUE(wait_for(3));
+  const CpuEvent& again = sink_.events[2];
+  EXPECT_EQ(again.kind, CpuEvent::Kind::online);
+  EXPECT_TRUE(again.watched);
+  EXPECT_FALSE(again.cpu_was_offline);
+  EXPECT_GT(again.gap.value, 600'000'000U);
+}
+
+TEST_F(PerfMachineCollectorThroughHotplug, UnwatchedCpuThatGoesOfflineTellsNoGapItself) {
+  ASSERT_TRUE(SpareCpu::set_online(false));
+  ASSERT_TRUE(wait_for(1));
+  const auto taken = take_registers_of_spare_cpu();
+  ASSERT_TRUE(SpareCpu::set_online(true));
+  ASSERT_TRUE(wait_for(2));
+  EXPECT_FALSE(sink_.events[1].watched);
+  ASSERT_TRUE(SpareCpu::set_online(false));
+  ASSERT_TRUE(wait_for(3));
+  EXPECT_EQ(sink_.events[2].kind, CpuEvent::Kind::offline);
+  EXPECT_EQ(sink_.events[2].gap, Nanoseconds{});
+}
+
+TEST_F(PerfMachineCollectorThroughHotplug, EveryCycleIsReportedAndWatchedAgain) {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
   const char* const wanted = std::getenv("TRAPLINE_HOTPLUG_CYCLES");
   const std::size_t cycles = wanted == nullptr ? 20 : static_cast<std::size_t>(std::atoi(wanted));
@@ -120,6 +200,48 @@ TEST_F(PerfMachineCollector, SecondPlanComesAndGoes) {
   EXPECT_GT(open_descriptors(), descriptors);
   collector_->remove(second);
   EXPECT_EQ(open_descriptors(), descriptors);
+}
+
+TEST_F(PerfMachineCollector, ProcessEndsWithItsLastThread) {
+  int release[2];
+  ASSERT_EQ(::pipe(release), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(release[1]);
+    std::thread([&] {
+      char byte = 0;
+      (void)!::read(release[0], &byte, 1);
+      ::_exit(0);
+    }).detach();
+    ::syscall(SYS_exit, 0);  // of this thread only
+  }
+  ::close(release[0]);
+  const auto drain_for = [&](int times) {
+    for (int i = 0; i < times && !sink_.has_ended(child); ++i) {
+      std::this_thread::sleep_for(5ms);
+      EXPECT_TRUE(collector_->drain(sink_).has_value());
+    }
+  };
+  drain_for(60);
+  EXPECT_FALSE(sink_.has_ended(child));
+  ::close(release[1]);
+  drain_for(400);
+  EXPECT_TRUE(sink_.has_ended(child));
+  ::waitpid(child, nullptr, 0);
+}
+
+TEST_F(PerfMachineCollector, PlansThatComeAndGoLeaveNothingAndAreNotLost) {
+  const Plan second = make_plan(Request{RemoteAddress(0x10000), ByteCount{4}, Access::write},
+                                native_debug_architecture())
+                          .value();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(collector_->add(second).has_value());
+    collector_->remove(second);
+    std::this_thread::sleep_for(3ms);
+    ASSERT_TRUE(collector_->drain(sink_).has_value());
+  }
+  collector_->stop(sink_);
+  EXPECT_EQ(sink_.lost, 0U);
 }
 
 TEST_F(PerfMachineCollector, TooManyPlansAreRefusedAndLeaveNothing) {

@@ -1,6 +1,7 @@
 #include "trapline/linux/reader_slots.h"
 
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,7 +12,7 @@
 namespace trapline::linux_port {
 namespace {
 
-// Small numbers for threads: the lowest that no living thread has.
+// Small numbers for threads, given out again after a thread has ended.
 class ThreadNumbers {
  public:
   [[nodiscard]] std::size_t take() {
@@ -38,22 +39,8 @@ ThreadNumbers& thread_numbers() {
   return *numbers;
 }
 
-class OwnNumber {
- public:
-  OwnNumber() : number_(thread_numbers().take()) {}
-  OwnNumber(const OwnNumber&) = delete;
-  OwnNumber& operator=(const OwnNumber&) = delete;
-  ~OwnNumber() { thread_numbers().give_back(number_); }
-  [[nodiscard]] std::size_t get() const { return number_; }
-
- private:
-  std::size_t number_;
-};
-
-std::size_t own_thread_number() {
-  thread_local const OwnNumber number;
-  return number.get();
-}
+constexpr std::size_t kNoNumber = ~std::size_t{0};
+thread_local constinit std::size_t own_number = kNoNumber;
 
 std::uint64_t next_id() {
   static std::atomic<std::uint64_t> ids{0};
@@ -63,6 +50,25 @@ std::uint64_t next_id() {
 }  // namespace
 
 thread_local constinit ReaderSlots::LastUsed ReaderSlots::last_used;
+
+// By a destructor of thread-specific data, which run after those of thread_local objects, so that
+// these may still take the lock (glibc: __call_tls_dtors before __nptl_deallocate_tsd). Whoever
+// takes it later still gets a number anew.
+std::size_t ReaderSlots::own_thread_number() {
+  static const pthread_key_t at_end = [] {
+    pthread_key_t key{};
+    pthread_key_create(&key, [](void*) {
+      thread_numbers().give_back(std::exchange(own_number, kNoNumber));
+      last_used = {};
+    });
+    return key;
+  }();
+  if (own_number == kNoNumber) {
+    own_number = thread_numbers().take();
+    pthread_setspecific(at_end, &own_number);
+  }
+  return own_number;
+}
 
 void FutexWord::wait_while_equal(std::uint32_t value) {
   static_assert(sizeof(value_) == sizeof(std::uint32_t));

@@ -35,12 +35,16 @@ class TransitionLog final : public hotplug::Tracer {
   void on_trace(const hotplug::TraceEvent& event) override {
     if (event.kind != hotplug::TraceEvent::Kind::transition_end) return;
     const std::lock_guard lock(mutex_);
-    ended_.push_back(event);
+    ended_.push_back({event, monotonic_now()});
     const std::uint64_t one = 1;
     // Its counter does not overflow: every look resets it.
     (void)!::write(wake_.get(), &one, sizeof one);
   }
-  [[nodiscard]] std::vector<hotplug::TraceEvent> take() {
+  struct Ended {
+    hotplug::TraceEvent event;
+    Nanoseconds time;
+  };
+  [[nodiscard]] std::vector<Ended> take() {
     const std::lock_guard lock(mutex_);
     std::uint64_t count = 0;
     (void)!::read(wake_.get(), &count, sizeof count);
@@ -52,7 +56,7 @@ class TransitionLog final : public hotplug::Tracer {
  private:
   linux_port::FileDescriptor wake_;
   std::mutex mutex_;  // guards ended_
-  std::vector<hotplug::TraceEvent> ended_;
+  std::vector<Ended> ended_;
 };
 
 class Cpus {
@@ -71,9 +75,10 @@ class Cpus {
     });
     return facts;
   }
-  [[nodiscard]] CpuFacts of(const hotplug::TraceEvent& event) {
+  [[nodiscard]] CpuFacts of(const TransitionLog::Ended& ended) {
+    const hotplug::TraceEvent& event = ended.event;
     CpuFacts fact = facts_of(event.cpu, event.state);
-    fact.transition = CpuTransition{monotonic_now(), event.duration, event.error};
+    fact.transition = CpuTransition{ended.time, event.duration, event.error};
     return fact;
   }
 
@@ -133,8 +138,8 @@ Result<void> follow(TransitionLog& log, Cpus& cpus, CpusOutput& output,
     pollfd entries[] = {{.fd = signals.descriptor(), .events = POLLIN, .revents = 0},
                         {.fd = log.descriptor(), .events = POLLIN, .revents = 0}};
     ::poll(entries, std::size(entries), -1);
-    for (const hotplug::TraceEvent& event : log.take()) {
-      if (auto written = output.change(cpus.of(event)); !written) return written;
+    for (const TransitionLog::Ended& ended : log.take()) {
+      if (auto written = output.change(cpus.of(ended)); !written) return written;
     }
   }
   return {};

@@ -54,6 +54,7 @@ int run_demo() {
   options.format = OutputFormat::text;
   options.conditions = {parse_condition("changed").value()};
   const int status = run_watch(options);
+  if (status != 0) return status;
   fmt::print(stderr,
              "\nEvery deposit comes from deposit(). The write that does not is the bug: "
              "set_owner() copies a name one\n"

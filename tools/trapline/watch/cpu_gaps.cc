@@ -16,8 +16,8 @@ bool CpuGaps::add(const linux_port::CpuEvent& event) {
   const auto open = unwatched_since_.find(event.cpu);
   const bool was_open = open != unwatched_since_.end();
   const bool is_online = event.kind == Kind::online;
-  // Another attempt at a CPU that could not be watched is no change.
-  if (!is_online || !was_open) ++changes_;
+  // A CPU that stayed online and is watched again, or no longer, is no change.
+  if (event.cpu_was_offline) ++changes_;
   if (is_online && !event.watched) {
     if (!was_open) unwatched_since_.emplace(event.cpu, elapsed(event.gap, event.time));
     return true;

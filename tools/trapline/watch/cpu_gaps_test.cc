@@ -25,6 +25,31 @@ CpuEvent unwatched(std::uint64_t time, std::uint64_t gap, CpuId cpu = kCpu) {
   return event;
 }
 
+CpuEvent still_online(CpuEvent event) {
+  event.cpu_was_offline = false;
+  return event;
+}
+
+TEST(CpuGaps, CpuWhoseWatchDiedIsNoChange) {
+  CpuGaps gaps;
+  EXPECT_TRUE(gaps.add(still_online(online(200, 30))));
+  EXPECT_TRUE(gaps.add(still_online(unwatched(300, 20))));
+  EXPECT_TRUE(gaps.add(still_online(online(400, 120))));
+  EXPECT_EQ(gaps.changes(), 0U);
+  EXPECT_EQ(gaps.total(Nanoseconds{1000}), Nanoseconds{150});
+}
+
+// Whatever the collector tells of the stretch with the event that ends it: it tells nothing.
+TEST(CpuGaps, StretchOfAnUnwatchedCpuIsCountedWhenItGoesOffline) {
+  CpuGaps gaps;
+  gaps.add(offline(100));
+  gaps.add(unwatched(200, 40));
+  gaps.add(offline(300));
+  gaps.add(online(400, 5));
+  EXPECT_EQ(gaps.total(Nanoseconds{1000}), Nanoseconds{145});
+  EXPECT_EQ(gaps.changes(), 4U);
+}
+
 TEST(CpuGaps, OfAllCpusAreAddedUp) {
   CpuGaps gaps;
   EXPECT_FALSE(gaps.add(offline(100)));
@@ -61,9 +86,9 @@ TEST(CpuGaps, OpenGapEndsWhenTheCpuGoesOffline) {
 TEST(CpuGaps, AnotherAttemptIsNoChangeAndKeepsTheBeginning) {
   CpuGaps gaps;
   gaps.add(unwatched(200, 10));
-  EXPECT_TRUE(gaps.add(unwatched(300, 0)));
+  EXPECT_TRUE(gaps.add(still_online(unwatched(300, 0))));
   EXPECT_EQ(gaps.total(Nanoseconds{300}), Nanoseconds{110});
-  EXPECT_TRUE(gaps.add(online(400, 210)));
+  EXPECT_TRUE(gaps.add(still_online(online(400, 210))));
   EXPECT_EQ(gaps.total(Nanoseconds{1000}), Nanoseconds{210});
   EXPECT_EQ(gaps.changes(), 1U);
 }

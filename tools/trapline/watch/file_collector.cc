@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "ports/linux/monotonic_clock.h"
 #include "ports/linux/native_architecture.h"
 #include "ports/linux/proc_fs.h"
 #include "ports/linux/remote_memory.h"
@@ -18,6 +19,12 @@ using linux_port::Sample;
 using linux_port::TargetEvent;
 
 namespace {
+
+// Looks at all processes are at least so far apart, however often records are lost.
+constexpr Nanoseconds kRescanInterval{500'000'000};
+// How long a refusal holds for other addresses, if nothing is given back: explaining each one looks
+// at all processes.
+constexpr Nanoseconds kRefusalHolds{1'000'000'000};
 
 MemoryValue read_value(ProcessId pid, RemoteAddress address, ByteCount length) {
   std::uint64_t bits = 0;
@@ -49,14 +56,17 @@ class FileCollector::Filter final : public linux_port::SampleSink {
   }
   void on_lost(std::uint64_t count) override {
     collector_.initial_.clear();
+    collector_.must_rescan_ = true;
     sink_.on_lost(count);
   }
   void on_gap() override {
     collector_.initial_.clear();
+    collector_.must_rescan_ = true;
     sink_.on_gap();
   }
   void on_cpu(const linux_port::CpuEvent& event) override {
     if (event.kind == linux_port::CpuEvent::Kind::online) collector_.initial_.clear();
+    collector_.may_be_free_ = true;
     sink_.on_cpu(event);
   }
   void on_lost_uncounted() override { sink_.on_lost_uncounted(); }
@@ -82,13 +92,10 @@ Result<linux_port::InstallReport> FileCollector::install(
     if (auto watched = watch(address); !watched) return std::unexpected(std::move(watched.error()));
     ++watched_[address];
   }
-  std::map<ProcessId, Addresses, ById> found;
-  for (const auto& mapping : symbols::find_mappings(object_.file).mappings)
-    found[mapping.pid].insert(symbols::address_in(mapping, object_.variable));
-  for (auto& [pid, addresses] : found) learn(pid, std::move(addresses));
-  if (!refused_.empty() && watched_.empty())
-    return fail(ErrorCode::no_free_slot, "no debug register is free on every CPU");
-  report->slots = watched_.size();
+  rescan();
+  if (refusal_ && watched_.empty()) return std::unexpected(*std::move(refusal_));
+  tell_refusal();
+  report->slots = slots();
   report->notes.push_back(
       processes_.empty()
           ? "no process has the file yet: those that load it will be watched"
@@ -109,6 +116,11 @@ Result<linux_port::Collector::Drained> FileCollector::drain(linux_port::SampleSi
 void FileCollector::stop(linux_port::SampleSink& sink) {
   Filter filter(*this, sink);
   machine_->stop(filter);
+  if (refused_ <= 1) return;
+  print_failure({{ErrorCode::no_free_slot},
+                 fmt::format("{} processes that have {} were not watched all the time, for the "
+                             "same reason as the first",
+                             std::exchange(refused_, 0), object_.file.path)});
 }
 
 std::optional<RemoteAddress> FileCollector::object_of(const Hit& hit) {
@@ -152,6 +164,27 @@ void FileCollector::note(const TargetEvent& event) {
 
 void FileCollector::follow() {
   for (const ProcessId pid : std::exchange(to_look_at_, {})) look_at(pid);
+  const Nanoseconds now = linux_port::monotonic_now();
+  if (must_rescan_ && now.value >= last_rescan_.value + kRescanInterval.value) rescan();
+  if (std::exchange(may_be_free_, false)) {
+    refused_at_.reset();
+    for (const ProcessId pid : std::set(unwatched_)) look_at(pid);
+  }
+  tell_refusal();
+}
+
+void FileCollector::rescan() {
+  must_rescan_ = false;
+  std::map<ProcessId, Addresses, ById> found;
+  for (const auto& mapping : symbols::find_mappings(object_.file).mappings)
+    found[mapping.pid].insert(symbols::address_in(mapping, object_.variable));
+  std::vector<ProcessId> gone;
+  for (const auto& [pid, addresses] : processes_) {
+    if (!found.contains(pid)) gone.push_back(pid);
+  }
+  for (const ProcessId pid : gone) forget(pid);
+  for (auto& [pid, addresses] : found) learn(pid, std::move(addresses));
+  last_rescan_ = linux_port::monotonic_now();
 }
 
 void FileCollector::look_at(ProcessId pid) {
@@ -163,26 +196,33 @@ void FileCollector::look_at(ProcessId pid) {
 
 void FileCollector::learn(ProcessId pid, Addresses addresses) {
   const Addresses before = std::exchange(processes_[pid], addresses);
-  // Somebody may write between this look and the watch.
-  if (before.empty() && addresses.size() == 1)
+  // Somebody may write between this look and the watch. Where the watch is there already, hits may
+  // have happened that are still to come.
+  if (before.empty() && addresses.size() == 1 && !watched_.contains(*addresses.begin()))
     initial_[pid] = read_value(pid, *addresses.begin(), request_.length);
+  bool is_refused = false;
   for (const RemoteAddress address : addresses) {
-    if (before.contains(address) || watched_[address]++ > 0) continue;
-    if (const auto watched = watch(address); !watched) {
-      watched_.erase(address);
+    if (before.contains(address)) continue;
+    if (const auto found = watched_.find(address); found != watched_.end()) {
+      ++found->second;
+    } else if (try_to_watch(pid, address)) {
+      watched_.emplace(address, 1);
+    } else {
       processes_[pid].erase(address);
-      if (refused_.insert(address).second)
-        print_failure({watched.error().error,
-                       fmt::format("process {} ({}) has it at {:#x} and is not watched: {}",
-                                   pid.value, linux_port::thread_name(pid, ThreadId{pid.value}),
-                                   address.value(), watched.error().message)});
+      is_refused = true;
     }
+  }
+  if (!is_refused) {
+    unwatched_.erase(pid);
+  } else if (unwatched_.insert(pid).second) {
+    ++refused_;
   }
   for (const RemoteAddress address : before) {
     if (addresses.contains(address)) continue;
     const auto found = watched_.find(address);
     if (found == watched_.end() || --found->second > 0) continue;
     take_back(address);
+    may_be_free_ = true;
     watched_.erase(found);
   }
 }
@@ -191,6 +231,36 @@ void FileCollector::forget(ProcessId pid) {
   learn(pid, {});
   processes_.erase(pid);
   initial_.erase(pid);
+}
+
+bool FileCollector::try_to_watch(ProcessId pid, RemoteAddress address) {
+  const Nanoseconds now = linux_port::monotonic_now();
+  if (refused_at_ && now.value < refused_at_->value + kRefusalHolds.value) return false;
+  auto watched = watch(address);
+  if (watched) {
+    refused_at_.reset();
+    return true;
+  }
+  refused_at_ = linux_port::monotonic_now();
+  if (!refusal_) {
+    refusal_ = std::move(watched.error());
+    refusal_->message = fmt::format("process {} ({}) has it at {:#x} and is not watched: {}",
+                                    pid.value, linux_port::thread_name(pid, ThreadId{pid.value}),
+                                    address.value(), refusal_->message);
+  }
+  return false;
+}
+
+void FileCollector::tell_refusal() {
+  if (refusal_ && !std::exchange(refusal_is_told_, true)) print_failure(*refusal_);
+}
+
+std::size_t FileCollector::slots() const {
+  std::size_t slots = 0;
+  for (const auto& [address, processes] : watched_) {
+    if (const auto plan = plan_at(address)) slots += plan->slots().size();
+  }
+  return slots;
 }
 
 Result<void> FileCollector::watch(RemoteAddress address) {

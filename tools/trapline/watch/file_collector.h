@@ -28,7 +28,8 @@ class FileCollector final : public linux_port::Collector {
                 const Request& request);
 
   [[nodiscard]] std::string_view name() const override { return machine_->name(); }
-  // The plan is not used: each address gets its own.
+  // The plan is not used: each address gets its own. Where no address of any process can be watched
+  // the error is that of the first.
   [[nodiscard]] Result<linux_port::InstallReport> install(
       const linux_port::TargetScope& scope, const Plan& plan,
       const linux_port::CollectorOptions& options) override;
@@ -53,10 +54,18 @@ class FileCollector final : public linux_port::Collector {
   void note(const linux_port::TargetEvent& event);
   // Looks at the processes that events were about, and sets or takes back plans.
   void follow();
+  // Looks at all processes, as if nothing was known of them.
+  void rescan();
   [[nodiscard]] MemoryValue take_initial(ProcessId pid);
   void look_at(ProcessId pid);
   void learn(ProcessId pid, Addresses addresses);
   void forget(ProcessId pid);
+  // False: refused now, or so recently that it is not asked again.
+  [[nodiscard]] bool try_to_watch(ProcessId pid, RemoteAddress address);
+  // The first refusal, once; how many there were stop() tells.
+  void tell_refusal();
+  // How many debug registers are used on each CPU.
+  [[nodiscard]] std::size_t slots() const;
   // Errors: as MachineCollector::add.
   [[nodiscard]] Result<void> watch(RemoteAddress address);
   void take_back(RemoteAddress address);
@@ -67,7 +76,16 @@ class FileCollector final : public linux_port::Collector {
   Request request_;
   std::map<ProcessId, Addresses, ById> processes_;  // that have been looked at
   std::map<RemoteAddress, std::size_t> watched_;    // how many processes have it there
-  std::set<RemoteAddress> refused_;                 // no debug register is free for them
+  // Processes with an address for which no debug register is free. They are tried again when one
+  // may be.
+  std::set<ProcessId, ById> unwatched_;
+  std::size_t refused_ = 0;         // how often a process became one of these
+  std::optional<Failure> refusal_;  // the first
+  bool refusal_is_told_ = false;
+  std::optional<Nanoseconds> refused_at_;  // the last, if it still says something
+  bool may_be_free_ = false;
+  bool must_rescan_ = false;  // records were lost, of processes among them
+  Nanoseconds last_rescan_;
   std::set<ProcessId, ById> to_look_at_;
   // What the object held in processes that have not hit it yet.
   std::map<ProcessId, MemoryValue, ById> initial_;

@@ -140,6 +140,7 @@ void HitPipeline::on_cpu(const linux_port::CpuEvent& event) {
                             .time = event.time,
                             .gap = event.gap,
                             .reinstall = event.reinstall,
+                            .cpu_was_offline = event.cpu_was_offline,
                             .watched = event.watched,
                             .reason = event.reason}));
 }

@@ -115,7 +115,8 @@ report::WatchStart WatchSession::describe_start() const {
   start.target = target_.describe();
   start.collector = installed_.collector->name();
   start.cpus = installed_.report.cpus;
-  start.slots = object_.plan.slots().size();
+  // A file's variable takes them at each address where somebody has it.
+  start.slots = found_ && found_->file ? installed_.report.slots : object_.plan.slots().size();
   start.began = began_;
   start.notes = object_.notes;
   start.notes.insert(start.notes.end(), installed_.notes.begin(), installed_.notes.end());
