@@ -46,7 +46,7 @@ endfunction()
 #   serial           it measures load, so no other test runs beside it
 #   debug-registers  it needs hits: where debug registers never fire, its tests are skipped. NEEDS_HITS says which: names
 #                    with * and ?, or all but those after a minus
-#   cpu-hotplug      it takes a CPU of the machine away
+#   cpu-hotplug      it takes a CPU of the machine away, so no other test runs beside it
 # Programs with the latter two also run in tests/vm.
 function(trapline_unit_test NAME)
   if(NOT TRAPLINE_TESTS)
@@ -76,7 +76,7 @@ endfunction()
 # Labels what gtest_discover_tests has found, afterwards: of a property that is a list, it would keep only the first.
 function(trapline_label_tests NAME LABELS)
   set(alone FALSE)
-  if(serial IN_LIST LABELS)
+  if(serial IN_LIST LABELS OR cpu-hotplug IN_LIST LABELS)
     set(alone TRUE)
   endif()
   set(script ${CMAKE_CURRENT_BINARY_DIR}/${NAME}_labels.cmake)

@@ -337,7 +337,7 @@ TEST_F(SetupDeathTest, AHandleThatCannotRemoveItsStateIsABug) {
     Probe a(log_, "a");
     StateHandle state = set_up(a, Section::online, 0);
     const std::shared_lock lock(machine_.online_cpus());
-    StateHandle(std::move(state));
+    const StateHandle dying(std::move(state));
   };
   EXPECT_DEATH(die_under_the_read_lock(), "handle died while the state could not be removed");
 }

@@ -332,6 +332,16 @@ TEST_F(WalkTest, EvenTheLastCpuCanBeLostAndOneThatIsNotPresentAnyMore) {
   EXPECT_EQ(code_of(machine_.cpu_lost(kCpu0)), "ok") << "it is gone already: nothing runs";
 }
 
+TEST_F(WalkTest, NewsOfALossThatIsOutdatedChangesNothing) {
+  bring_up({kCpu0, kCpu1});
+  EXPECT_EQ(code_of(machine_.cpu_lost(kCpu1, [] { return false; })), "ok");
+  EXPECT_THAT(log_, IsEmpty());
+  EXPECT_EQ(state_of(kCpu1), kLayout.online());
+  hardware_.lose(kCpu1);
+  EXPECT_EQ(code_of(machine_.cpu_lost(kCpu1, [] { return true; })), "ok");
+  EXPECT_EQ(state_of(kCpu1), StateLayout::offline());
+}
+
 TEST_F(WalkTest, AnInjectedFailureDoesNotKeepALostCpu) {
   bring_up({kCpu0, kCpu1});
   ASSERT_EQ(code_of(machine_.fail_at(kCpu1, states_[5].number())), "ok");

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,10 @@
 #include "interleave/scenario.h"
 
 namespace trapline::interleave {
+
+// The name of a test's parameter.
+static void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
+
 namespace {
 
 void print(const Report& report, unsigned preemptions) {

@@ -60,9 +60,9 @@ struct ScenarioWorld : World {
   std::array<TestInstance, kInstanceCount> instances;
   std::array<bool, kMaxCpus> was_online{};
   struct Progress {
-    bool moves_cpu = false;                       // else it sets up or removes something
-    std::optional<std::uint32_t> last_started{};  // the CPU of its last callback
-    std::optional<std::uint32_t> last_stopped{};
+    bool moves_cpu = false;                     // else it sets up or removes something
+    std::optional<std::uint32_t> last_started;  // the CPU of its last callback
+    std::optional<std::uint32_t> last_stopped;
   };
   std::array<Progress, Explorer::kMaxThreads + 1> progress{};  // per thread, of its action
   int callbacks_inside = 0;

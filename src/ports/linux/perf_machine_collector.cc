@@ -253,6 +253,8 @@ class Session {
   }
 
   void finish(SampleSink& sink) {
+    // A CPU that has just gone or come, and has not been heard of.
+    (void)hotplug_->reconcile();
     look_a_last_time();
     uninstall();
     deliver(sink, PerfRingSet::kForever, PerfRingSet::kNoLimits);

@@ -25,6 +25,8 @@ constexpr Nanoseconds kRescanInterval{500'000'000};
 // How long a refusal holds for other addresses, if nothing is given back: explaining each one looks
 // at all processes.
 constexpr Nanoseconds kRefusalHolds{1'000'000'000};
+// What other programs give back is found by trying.
+constexpr Nanoseconds kRetryInterval{5'000'000'000};
 
 MemoryValue read_value(ProcessId pid, RemoteAddress address, ByteCount length) {
   std::uint64_t bits = 0;
@@ -166,7 +168,8 @@ void FileCollector::follow() {
   for (const ProcessId pid : std::exchange(to_look_at_, {})) look_at(pid);
   const Nanoseconds now = linux_port::monotonic_now();
   if (must_rescan_ && now.value >= last_rescan_.value + kRescanInterval.value) rescan();
-  if (std::exchange(may_be_free_, false)) {
+  const bool is_due = refused_at_ && now.value >= refused_at_->value + kRetryInterval.value;
+  if (std::exchange(may_be_free_, false) || is_due) {
     refused_at_.reset();
     for (const ProcessId pid : std::set(unwatched_)) look_at(pid);
   }
