@@ -13,7 +13,9 @@
 namespace trapline::interleave {
 
 // The name of a test's parameter.
-static void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
+static void PrintTo(const Scenario& scenario, std::ostream* out) {
+  *out << scenario.name;
+}
 
 namespace {
 

@@ -46,8 +46,9 @@ class Scheduler {
 
   // Returns when it is the calling context's turn to do the operation.
   virtual void before(const Operation& operation) = 0;
-  // Whether the store stays in the context's store buffer, as it may on a real CPU.
-  [[nodiscard]] virtual bool delays(const Operation& store) = 0;
+  // Whether the operation that was announced goes the less common way: a store stays in the store
+  // buffer, a wait returns early.
+  [[nodiscard]] virtual bool has_rare_outcome(const Operation& operation) = 0;
   // The calling context sleeps until another calls wake_all with the same object.
   virtual void sleep_on(const Operation& operation) = 0;
   virtual void wake_all(const void* object) = 0;

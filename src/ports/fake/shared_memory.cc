@@ -45,7 +45,7 @@ void Word::store(std::uint32_t value) {
   const Operation operation{.kind = Operation::Kind::store, .object = this, .value = value};
   scheduler->before(operation);
   // Stores do not overtake each other: behind a delayed one, this one waits too.
-  if (context.stores.empty() && !scheduler->delays(operation)) {
+  if (context.stores.empty() && !scheduler->has_rare_outcome(operation)) {
     value_ = value;
   } else {
     context.stores.push(*this, value);
@@ -61,7 +61,7 @@ void Word::wait_while_equal(std::uint32_t value) {
   const Operation operation{.kind = Operation::Kind::wait, .object = this, .value = value};
   scheduler->before(operation);
   scheduler->current().stores.drain();
-  if (value_ == value) scheduler->sleep_on(operation);
+  if (value_ == value && !scheduler->has_rare_outcome(operation)) scheduler->sleep_on(operation);
 }
 
 void Word::wake() {

@@ -1,5 +1,5 @@
 // What `trapline cpus` prints of a CPU: as a line of a table, and as one JSON object per line
-// (docs/json.md). Pure.
+// (docs/cpus.md). Pure.
 #pragma once
 
 #include <cstdint>
