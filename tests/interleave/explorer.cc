@@ -148,12 +148,11 @@ void Explorer::go_on_with_any() {
     switch_to(kDirector);
     return;
   }
-  std::string message = "deadlock";
   for (std::size_t thread = 0; is_writing() && thread < program_->thread_count(); ++thread) {
     if ((ended_ & bit(thread)) == 0)
       note(letter_of(thread) + " sleeps since it " + threads_[thread].waits_for);
   }
-  violation(message.c_str());
+  violation("deadlock");
 }
 
 void Explorer::switch_to(std::size_t thread) {
@@ -198,12 +197,16 @@ void Explorer::before(const fake::Operation& operation) {
   if (is_writing()) write_down(": " + text_of(operation));
 }
 
-bool Explorer::delays(const fake::Operation&) {
+bool Explorer::has_rare_outcome(const fake::Operation& operation) {
   // With nobody else left, nobody could tell.
   if (budget_ == 0 || (runnable_ & ~bit(running_)) == 0) return false;
   if (choose(2) == 0) return false;
   --budget_;
-  if (is_writing()) steps_.back() += ", which stays in the store buffer";
+  if (is_writing()) {
+    steps_.back() += operation.kind == fake::Operation::Kind::store
+                         ? ", which stays in the store buffer"
+                         : ", and returns early";
+  }
   return true;
 }
 

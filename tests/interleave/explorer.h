@@ -3,9 +3,9 @@
 // As CHESS does (Musuvathi et al., OSDI 2008): each run is deterministic and starts from the
 // beginning; the choices made in it are a path through a tree that is walked depth first; nothing
 // is stored but that path. A choice is which context goes on where the program announces an
-// operation (ports/fake/scheduler.h), and whether a store stays in the store buffer. Switching away
-// from a context that could go on, and delaying a store, cost one preemption each; switching where
-// a context sleeps or ends is free. Few bugs need more than two.
+// operation (ports/fake/scheduler.h), whether a store stays in the store buffer, and whether a wait
+// returns early. Switching away from a context that could go on, and each rare outcome, costs one
+// preemption; switching where a context sleeps or ends is free. Few bugs need more than two.
 //
 // A violation is a broken rule that the program or the fake port reports, a deadlock, or a run
 // without end. It carries the steps that led there, and the choices, with which replay finds it
@@ -37,6 +37,7 @@ class Program {
   Program& operator=(const Program&) = delete;
   virtual ~Program() = default;
 
+  // Explorer::kMaxThreads at most.
   [[nodiscard]] virtual std::size_t thread_count() const = 0;
   // Makes everything anew, alone. It chooses its own context: explorer.set_current().
   virtual void begin(Explorer& explorer) = 0;
@@ -89,7 +90,7 @@ class Explorer final : public fake::Scheduler {
 
   // --- fake::Scheduler ---
   void before(const fake::Operation& operation) override;
-  [[nodiscard]] bool delays(const fake::Operation& store) override;
+  [[nodiscard]] bool has_rare_outcome(const fake::Operation& operation) override;
   void sleep_on(const fake::Operation& operation) override;
   void wake_all(const void* object) override;
 

@@ -153,6 +153,21 @@ TEST(ExplorerTest, FindsAWakeThatIsMissing) {
   }
 }
 
+TEST(ExplorerTest, AWaitMayReturnEarly) {
+  const auto wait = [](Shared& shared, Explorer& it) {
+    shared.port.wait_while_equal(shared.x, 0);
+    if (shared.x.load_acquire() == 0) it.violation("it returned early");
+  };
+  const auto wake = [](Shared& shared, Explorer&) {
+    shared.x.store_release(1);
+    shared.port.wake(shared.x);
+  };
+  Explorer explorer;
+  SmallProgram program({wait, wake});
+  EXPECT_FALSE(explorer.explore(program, 0).violation.has_value());
+  EXPECT_TRUE(explorer.explore(program, 1).violation.has_value());
+}
+
 TEST(ExplorerTest, ARunWithoutEndIsAViolation) {
   Explorer explorer;
   SmallProgram program({[](Shared& shared, Explorer&) {

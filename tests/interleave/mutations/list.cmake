@@ -88,6 +88,11 @@ mutation(writer_announces_after_its_look
 mutation(writer_does_not_wait_for_readers
   online_cpus.h [=[while (slot.held.load_acquire() != 0) port_.wait_while_equal(slot.held, 1);]=]
                 [=[static_cast<void>(slot);]=])
+mutation(writer_waits_once
+  online_cpus.h [=[while (slot.held.load_acquire() != 0) port_.wait_while_equal(slot.held, 1);]=]
+                [=[if (slot.held.load_acquire() != 0) port_.wait_while_equal(slot.held, 1);]=])
+mutation(reader_waits_once
+  online_cpus.h [=[} while (!try_enter(slot));]=] [=[} while (!try_enter(slot) && false);]=])
 mutation(waiting_reader_keeps_its_slot
   online_cpus.h
     [=[leave(slot);
