@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "symbols/candidate_names.h"
@@ -422,7 +423,7 @@ FileMappings find_mappings(const MappedFile& file) {
 std::vector<RemoteAddress> find_mappings_in(const MappedFile& file, ProcessId pid) {
   std::string maps;
   // What could be read before an error counts.
-  (void)read_maps(std::to_string(pid.value), maps);
+  std::ignore = read_maps(std::to_string(pid.value), maps);
   std::vector<RemoteAddress> starts;
   for_each_loading(file, maps,
                    [&](RemoteAddress start, std::string_view) { starts.push_back(start); });

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -102,10 +103,10 @@ void CpuHotplug::Impl::apply(const CpuChange& change) {
   if (change.kind == CpuChange::Kind::came_online) {
     const linux_port::CpuArrival arrival{.learned = change.time,
                                          .earliest = change.earliest.value_or(began)};
-    (void)machine.cpu_arrived(change.cpu, [&] { return port.expect_arrival(change.cpu, arrival); });
+    std::ignore = machine.cpu_arrived(change.cpu, [&] { return port.expect_arrival(change.cpu, arrival); });
     port.forget_expectation(change.cpu);
   } else {
-    (void)machine.cpu_lost(change.cpu, [&] { return port.has_gone(change.cpu); });
+    std::ignore = machine.cpu_lost(change.cpu, [&] { return port.has_gone(change.cpu); });
   }
 }
 
@@ -124,7 +125,7 @@ void CpuHotplug::Impl::monitor(const std::stop_token& stop) {
     const bool look = port.now() >= next_look;
     if (look) next_look.value = port.now().value + interval.value;
     // An error of sysfs is one of this moment; the next look comes.
-    (void)handle_changes(look);
+    std::ignore = handle_changes(look);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "ports/linux/cpu_files.h"
@@ -156,7 +157,7 @@ bool LinuxHotplugPort::expect_arrival(CpuId cpu, CpuArrival arrival) {
 }
 
 void LinuxHotplugPort::forget_expectation(CpuId cpu) {
-  (void)cpus_->take_expectation(cpus_->at(cpu));
+  std::ignore = cpus_->take_expectation(cpus_->at(cpu));
 }
 
 bool LinuxHotplugPort::has_gone(CpuId cpu) const {

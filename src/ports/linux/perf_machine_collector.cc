@@ -10,6 +10,7 @@
 #include <set>
 #include <shared_mutex>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -231,7 +232,7 @@ class Session {
     for (SetPlan& set : plans_) {
       if (!set.watch.is_added() || !std::ranges::equal(set.plan.slots(), plan.slots())) continue;
       // What fails here is closing events, which cannot.
-      (void)machine.remove_instance_cpuslocked(watch_state_, set.watch);
+      std::ignore = machine.remove_instance_cpuslocked(watch_state_, set.watch);
       set.removed_at = monotonic_now();
     }
   }
@@ -254,7 +255,7 @@ class Session {
 
   void finish(SampleSink& sink) {
     // A CPU that has just gone or come, and has not been heard of.
-    (void)hotplug_->reconcile();
+    std::ignore = hotplug_->reconcile();
     look_a_last_time();
     uninstall();
     deliver(sink, PerfRingSet::kForever, PerfRingSet::kNoLimits);
@@ -395,7 +396,7 @@ class Session {
       if (before == enabled_times_.end() || before->second != time) continue;
       // A CPU that is gone, or was, is told of by its event, and the state's callbacks see to it.
       if (hotplug_->has_stayed_online(cpu) == false) continue;
-      for_each_watch([&](PerfCpuWatch& watch, const Plan&) { (void)watch.reopen(cpu); });
+      for_each_watch([&](PerfCpuWatch& watch, const Plan&) { std::ignore = watch.reopen(cpu); });
       tell_whether_watched(cpu, last_look_);
     }
     enabled_times_ = tasks_.enabled_times();
@@ -404,7 +405,7 @@ class Session {
   // On a CPU that has not been watched since then.
   void watch_again(CpuId cpu, Nanoseconds since) {
     for_each_watch([&](PerfCpuWatch& watch, const Plan&) {
-      if (watch.refusals().contains(cpu)) (void)watch.reopen(cpu);
+      if (watch.refusals().contains(cpu)) std::ignore = watch.reopen(cpu);
     });
     tell_whether_watched(cpu, since);
   }
@@ -549,12 +550,14 @@ class Session {
     if (!watch_state_.owns_state()) return;
     auto& machine = hotplug_->machine();
     const std::shared_lock cpus(machine.online_cpus());
-    if (report_state_.owns_state()) (void)machine.remove_state_nocalls_cpuslocked(report_state_);
+    if (report_state_.owns_state())
+      std::ignore = machine.remove_state_nocalls_cpuslocked(report_state_);
     for (SetPlan& set : plans_) {
-      if (set.watch.is_added()) (void)machine.remove_instance_cpuslocked(watch_state_, set.watch);
+      if (set.watch.is_added())
+        std::ignore = machine.remove_instance_cpuslocked(watch_state_, set.watch);
     }
-    if (tasks_.is_added()) (void)machine.remove_instance_cpuslocked(watch_state_, tasks_);
-    (void)machine.remove_state_cpuslocked(watch_state_);
+    if (tasks_.is_added()) std::ignore = machine.remove_instance_cpuslocked(watch_state_, tasks_);
+    std::ignore = machine.remove_state_cpuslocked(watch_state_);
   }
 
   const CollectorOptions options_;

@@ -93,7 +93,9 @@ ReaderSlots::Slot& ReaderSlots::find_mine() {
 
 // Chunk k holds the numbers from 64 * (2^k - 1) on.
 ReaderSlots::Slot& ReaderSlots::slot_of(std::size_t thread_index) {
-  const std::size_t chunk = std::bit_width(thread_index / kFirstChunk + 1) - 1;
+  // Never zero, whatever the number: said so that a checker knows it, too.
+  const std::size_t ordinal = (thread_index / kFirstChunk + 1) | 1;
+  const auto chunk = static_cast<std::size_t>(std::bit_width(ordinal) - 1);
   const std::size_t first = kFirstChunk * ((std::size_t{1} << chunk) - 1);
   Slot* slots = chunks_[chunk].load(std::memory_order_acquire);
   if (slots == nullptr) {

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -165,7 +166,7 @@ Result<void> report_cpus(const CpusOptions& options) {
   Cpus cpus(**hotplug, files);
   CpusOutput output(options, *signals);
   // Those of the start are in the table.
-  (void)log.take();
+  std::ignore = log.take();
   if (auto written = output.table(cpus.all()); !written) return written;
   return options.follow ? follow(log, cpus, output, *signals) : Result<void>{};
 }
