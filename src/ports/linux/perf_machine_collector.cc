@@ -50,7 +50,7 @@ std::vector<perf_event_attr> attributes_of(const Plan& plan, const PerfEventOpti
   return attributes;
 }
 
-std::string with_holders(std::string sentence) {
+std::string with_holders(const std::string& sentence) {
   const std::string holders = describe_holders(find_slot_holders(std::nullopt));
   return sentence + (holders.empty() ? "" : " Seen on this machine: " + holders + ".");
 }
@@ -118,7 +118,7 @@ class CpuEventQueue {
   // `obstacle`: the CPU is online and not watched.
   void push(CpuEvent event, std::optional<Obstacle> obstacle = {}) {
     const std::lock_guard lock(mutex_);
-    entries_.push_back({std::move(event), std::move(obstacle)});
+    entries_.push_back({std::move(event), obstacle});
   }
   // The oldest, if it is not younger than `until`. May take some milliseconds to say why a CPU is
   // not watched; meanwhile others may push.
@@ -361,7 +361,7 @@ class Session {
     auto obstacle = obstacle_on(context.cpu);
     life.unwatched_since.reset();
     if (obstacle) life.unwatched_since = std::min(began, learned);
-    events_.push(std::move(event), std::move(obstacle));
+    events_.push(std::move(event), obstacle);
     return {};
   }
   std::expected<void, Error> report_offline(const hotplug::CallbackContext& context) {
@@ -428,7 +428,7 @@ class Session {
       life.unwatched_since = since;
     }
     life.told_until = event.time;
-    events_.push(std::move(event), std::move(obstacle));
+    events_.push(std::move(event), obstacle);
   }
 
   // Hits and events of CPUs in the order of time; true if it stopped at a limit.

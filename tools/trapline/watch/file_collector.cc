@@ -186,7 +186,7 @@ void FileCollector::rescan() {
     if (!found.contains(pid)) gone.push_back(pid);
   }
   for (const ProcessId pid : gone) forget(pid);
-  for (auto& [pid, addresses] : found) learn(pid, std::move(addresses));
+  for (auto& [pid, addresses] : found) learn(pid, addresses);
   last_rescan_ = linux_port::monotonic_now();
 }
 
@@ -194,10 +194,10 @@ void FileCollector::look_at(ProcessId pid) {
   Addresses addresses;
   for (const RemoteAddress start : symbols::find_mappings_in(object_.file, pid))
     addresses.insert(start + ByteCount{object_.variable.offset_from_load});
-  learn(pid, std::move(addresses));
+  learn(pid, addresses);
 }
 
-void FileCollector::learn(ProcessId pid, Addresses addresses) {
+void FileCollector::learn(ProcessId pid, const Addresses& addresses) {
   const Addresses before = std::exchange(processes_[pid], addresses);
   // Somebody may write between this look and the watch. Where the watch is there already, hits may
   // have happened that are still to come.

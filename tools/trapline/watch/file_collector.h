@@ -58,7 +58,7 @@ class FileCollector final : public linux_port::Collector {
   void rescan();
   [[nodiscard]] MemoryValue take_initial(ProcessId pid);
   void look_at(ProcessId pid);
-  void learn(ProcessId pid, Addresses addresses);
+  void learn(ProcessId pid, const Addresses& addresses);
   void forget(ProcessId pid);
   // False: refused now, or so recently that it is not asked again.
   [[nodiscard]] bool try_to_watch(ProcessId pid, RemoteAddress address);
