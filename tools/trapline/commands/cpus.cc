@@ -46,9 +46,10 @@ class TransitionLog final : public hotplug::Tracer {
     Nanoseconds time;
   };
   [[nodiscard]] std::vector<Ended> take() {
-    const std::lock_guard lock(mutex_);
+    // Before the look: what ends after it makes the descriptor readable again.
     std::uint64_t count = 0;
     (void)!::read(wake_.get(), &count, sizeof count);
+    const std::lock_guard lock(mutex_);
     return std::exchange(ended_, {});
   }
   // Readable when there is something to take.
