@@ -2,7 +2,9 @@
 //
 //   (nothing)           every scenario: schedules, seconds, and any violation
 //   SCENARIO            one of them
-//   SCENARIO CHOICES    one schedule of it, by the choices that a violation printed
+//   SCENARIO CHOICES    one schedule of it, by the choices that a violation printed (and the bound
+//   it
+//                       was found with)
 //   --preemptions N     instead of each scenario's own bound
 //   --must-find         for a build with a seeded mutation: bounds from 0 up; the status is 0 only
 //                       if a violation was found

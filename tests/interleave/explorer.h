@@ -75,7 +75,7 @@ class Explorer final : public fake::Scheduler {
 
   // Until all schedules have run, or one violates something.
   [[nodiscard]] Report explore(Program& program, unsigned preemptions);
-  // One schedule, by the choices of a violation found with as many preemptions or fewer.
+  // One schedule, by the choices of a violation that was found with the same bound.
   [[nodiscard]] Report replay(Program& program, unsigned preemptions, const std::string& choices);
 
   // --- for programs, in a run ---

@@ -27,7 +27,7 @@ struct World {
         machine(port, kLayout, std::span(storage.cpus).first(cpu_count), storage.states) {}
   fake::FakeMachine hardware;
   fake::FakePort port;
-  hotplug::StaticStorage<kMaxCpus, kLayout> storage;
+  hotplug::StaticStorage<kCpuLimit, kLayout> storage;
   hotplug::StateMachine<fake::FakePort> machine;
 };
 

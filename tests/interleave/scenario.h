@@ -22,7 +22,7 @@ namespace trapline::interleave {
 enum class State : std::uint8_t { prepare, starting, online, multi, dynamic };
 inline constexpr std::size_t kStateCount = 5;
 inline constexpr std::size_t kInstanceCount = 3;
-inline constexpr std::uint32_t kMaxCpus = 3;
+inline constexpr std::uint32_t kCpuLimit = 3;
 [[nodiscard]] std::string_view name_of(State state);
 
 // One call of a thread.

@@ -43,7 +43,7 @@ class ScenarioProgram;
 // What callbacks have done to one state or instance.
 struct Resource {
   bool is_settled = false;  // it is set up, and nobody is removing it
-  std::array<bool, kMaxCpus> is_up{};
+  std::array<bool, kCpuLimit> is_up{};
 };
 struct TestState {
   ScenarioProgram* program = nullptr;
@@ -58,7 +58,7 @@ struct ScenarioWorld : World {
   using World::World;
   std::array<TestState, kStateCount> states;
   std::array<TestInstance, kInstanceCount> instances;
-  std::array<bool, kMaxCpus> was_online{};
+  std::array<bool, kCpuLimit> was_online{};
   struct Progress {
     bool moves_cpu = false;                     // else it sets up or removes something
     std::optional<std::uint32_t> last_started;  // the CPU of its last callback
@@ -134,8 +134,8 @@ class ScenarioProgram final : public HotplugProgram<ScenarioWorld> {
                                                 TestInstance* instance);
 
   const Scenario& scenario_;
-  std::array<unsigned, kMaxCpus> movers_{};  // how many actions move the CPU
-  std::array<bool, kMaxCpus> rests_{};       // one of them leaves it half way
+  std::array<unsigned, kCpuLimit> movers_{};  // how many actions move the CPU
+  std::array<bool, kCpuLimit> rests_{};       // one of them leaves it half way
 };
 
 void ScenarioProgram::act(const Action& action) {
