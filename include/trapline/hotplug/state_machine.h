@@ -322,7 +322,7 @@ class StateMachine {
 
   Outcome start_everywhere(StateNumber number, Instance* instance);
   Outcome stop_everywhere(StateNumber number, Instance* instance);
-  void stop_below(std::size_t end, StateNumber number, Instance* instance);
+  Outcome stop_below(std::size_t end, StateNumber number, Instance* instance);
   Outcome run_where_due(CpuId cpu, StateNumber number, Direction direction, Instance* instance);
 
   Outcome check_request(CpuId cpu, StateNumber target);
@@ -332,6 +332,8 @@ class StateMachine {
   Outcome lower(CpuId cpu, StateNumber target, Departure departure);
   Outcome walk_section(CpuId cpu, Section section, StateNumber end, bool is_lost);
   Outcome walk(CpuId cpu, StateNumber end, Site site);
+  template <typename Work>
+  Outcome run_on_cpu(CpuId cpu, Section section, Work work);
   Outcome leave_bringup(CpuId cpu, Departure departure);
   Outcome count_disabled(bool disable);
 

@@ -90,8 +90,7 @@ void StateMachine<Port>::remove_or_bug(void* machine, StateHandle& handle) {
   if (removed || removed.error().code == ErrorCode::teardown_failed) return;
   self.port_.bug(
       "a hotplug state's handle died while the state could not be removed: it has instances left, "
-      "or "
-      "this context holds the read lock or runs a callback");
+      "or this context holds the read lock or runs a callback");
 }
 
 template <typename Port>
@@ -99,33 +98,31 @@ auto StateMachine<Port>::start_everywhere(StateNumber number, Instance* instance
   for (std::size_t index = 0; index < cpus_.size(); ++index) {
     const CpuId cpu{static_cast<std::uint32_t>(index)};
     if (const auto started = run_where_due(cpu, number, Direction::startup, instance); !started) {
-      stop_below(index, number, instance);
+      // The first error is the one to return.
+      static_cast<void>(stop_below(index, number, instance));
       return started;
     }
   }
   return {};
 }
 
-// Undoes start_everywhere on the CPUs below `end`, the last one first. What fails is counted by
-// call().
+// Undoes start_everywhere on the CPUs below `end`, the last one first, whatever fails.
 template <typename Port>
-void StateMachine<Port>::stop_below(std::size_t end, StateNumber number, Instance* instance) {
-  for (std::size_t index = end; index-- > 0;) {
-    const CpuId cpu{static_cast<std::uint32_t>(index)};
-    if (!run_where_due(cpu, number, Direction::teardown, instance)) ++record(cpu).status.unsettled;
-  }
-}
-
-template <typename Port>
-auto StateMachine<Port>::stop_everywhere(StateNumber number, Instance* instance) -> Outcome {
+auto StateMachine<Port>::stop_below(std::size_t end, StateNumber number, Instance* instance)
+    -> Outcome {
   Outcome outcome;
-  for (std::size_t index = cpus_.size(); index-- > 0;) {
+  for (std::size_t index = end; index-- > 0;) {
     const CpuId cpu{static_cast<std::uint32_t>(index)};
     if (run_where_due(cpu, number, Direction::teardown, instance)) continue;
     ++record(cpu).status.unsettled;
     outcome = std::unexpected(Error{ErrorCode::teardown_failed});
   }
   return outcome;
+}
+
+template <typename Port>
+auto StateMachine<Port>::stop_everywhere(StateNumber number, Instance* instance) -> Outcome {
+  return stop_below(cpus_.size(), number, instance);
 }
 
 // Runs one step on a CPU that is at the state or past it; nothing on others.
@@ -136,22 +133,8 @@ auto StateMachine<Port>::run_where_due(CpuId cpu, StateNumber number, Direction 
   if (table_.at(number).callback(direction) == nullptr) return {};
   const Section section = *layout().section_of(number);
   if (section == Section::prepare) return run_step(cpu, number, direction, instance, Site{});
-  struct Step {
-    StateMachine& machine;
-    CpuId cpu;
-    StateNumber number;
-    Direction direction;
-    Instance* instance;
-    Outcome outcome;
-  } step{*this, cpu, number, direction, instance, {}};
-  port_.run_on(cpu, section == Section::starting ? Interrupts::masked : Interrupts::enabled,
-               {[](void* argument, bool on_cpu) {
-                  auto& it = *static_cast<Step*>(argument);
-                  it.outcome = it.machine.run_step(it.cpu, it.number, it.direction, it.instance,
-                                                   Site{.on_cpu = on_cpu});
-                },
-                &step});
-  return step.outcome;
+  return run_on_cpu(cpu, section,
+                    [&](Site site) { return run_step(cpu, number, direction, instance, site); });
 }
 
 }  // namespace trapline::hotplug

@@ -135,19 +135,24 @@ auto StateMachine<Port>::walk_section(CpuId cpu, Section section, StateNumber ta
                                                     layout().dynamic_in(section) - 1)};
   const StateNumber end = std::clamp(target, detail::below(first), last);
   if (section == Section::prepare || is_lost) return walk(cpu, end, Site{.is_lost = is_lost});
-  struct Piece {
-    StateMachine& machine;
-    CpuId cpu;
-    StateNumber end;
+  return run_on_cpu(cpu, section, [&](Site site) { return walk(cpu, end, site); });
+}
+
+// Runs work(Site) on the CPU's hotplug thread, as its section asks, and returns its outcome.
+template <typename Port>
+template <typename Work>
+auto StateMachine<Port>::run_on_cpu(CpuId cpu, Section section, Work work) -> Outcome {
+  struct Call {
+    Work& work;
     Outcome outcome;
-  } piece{*this, cpu, end, {}};
+  } call{work, {}};
   port_.run_on(cpu, section == Section::starting ? Interrupts::masked : Interrupts::enabled,
                {[](void* argument, bool on_cpu) {
-                  auto& it = *static_cast<Piece*>(argument);
-                  it.outcome = it.machine.walk(it.cpu, it.end, Site{.on_cpu = on_cpu});
+                  auto& it = *static_cast<Call*>(argument);
+                  it.outcome = it.work(Site{.on_cpu = on_cpu});
                 },
-                &piece});
-  return piece.outcome;
+                &call});
+  return call.outcome;
 }
 
 // Steps to `end`, within one section. After an error the CPU is at the last state that stands.
