@@ -85,7 +85,6 @@ class LinuxHotplugPort {
   // Whether the CPU is online and has not been offline since start_cpu. nullopt: the kernel does
   // not tell.
   [[nodiscard]] std::optional<bool> has_stayed_online(CpuId cpu) const;
-  [[nodiscard]] bool uses_membarrier() const { return uses_membarrier_; }
 
  private:
   struct Cpus;  // files, hotplug threads, arrivals

@@ -63,6 +63,11 @@ struct LinuxHotplugPort::Cpus {
     return cpus[cpu];
   }
 
+  [[nodiscard]] bool is_started(CpuId cpu) const {
+    const std::lock_guard lock(mutex);
+    const auto found = cpus.find(cpu);
+    return found != cpus.end() && found->second.is_started;
+  }
   [[nodiscard]] bool take_expectation(Cpu& cpu) {
     const std::lock_guard lock(mutex);
     return std::exchange(cpu.arrival_is_expected, false);
@@ -161,11 +166,7 @@ void LinuxHotplugPort::forget_expectation(CpuId cpu) {
 }
 
 bool LinuxHotplugPort::has_gone(CpuId cpu) const {
-  const auto current = cpus_->files.generation(cpu);
-  const std::lock_guard lock(cpus_->mutex);
-  const auto found = cpus_->cpus.find(cpu);
-  if (found == cpus_->cpus.end() || !found->second.is_started) return false;
-  return !found->second.generation || current != found->second.generation;
+  return cpus_->is_started(cpu) && has_stayed_online(cpu) != true;
 }
 
 std::optional<CpuArrival> LinuxHotplugPort::arrival(CpuId cpu) const {

@@ -1,6 +1,7 @@
 #include "ports/linux/perf_cpu_watch.h"
 
 #include <cerrno>
+#include <tuple>
 #include <utility>
 
 namespace trapline::linux_port {
@@ -19,14 +20,6 @@ ErrorCode code_of(int error) {
       return ErrorCode::limit_reached;
     default:
       return ErrorCode::os_failure;
-  }
-}
-
-void add_counts(PerfHitTotal& total, const std::vector<PerfEvent>& events) {
-  for (const PerfEvent& event : events) {
-    const auto count = event.count();
-    total.hits += count.value_or(0);
-    total.is_complete = total.is_complete && count.has_value();
   }
 }
 
@@ -53,15 +46,20 @@ std::expected<std::vector<PerfEvent>, PerfCpuWatch::Refusal> PerfCpuWatch::open_
 }
 
 std::expected<void, Error> PerfCpuWatch::install(const hotplug::CallbackContext& context) {
-  auto opened = open_all(context.cpu);
   const std::lock_guard lock(mutex_);
-  if (opened) {
-    events_.insert_or_assign(context.cpu, *std::move(opened));
-    return {};
-  }
-  refusals_.insert_or_assign(context.cpu, opened.error());
-  if (tolerates_refusals_) return {};
+  const auto opened = open(context.cpu);
+  if (opened || tolerates_refusals_) return {};
   return std::unexpected(Error{code_of(opened.error().error), opened.error().error});
+}
+
+std::expected<void, PerfCpuWatch::Refusal> PerfCpuWatch::open(CpuId cpu) {
+  auto opened = open_all(cpu);
+  if (!opened) {
+    refusals_.insert_or_assign(cpu, opened.error());
+    return std::unexpected(opened.error());
+  }
+  events_.insert_or_assign(cpu, *std::move(opened));
+  return {};
 }
 
 std::expected<void, Error> PerfCpuWatch::remove(const hotplug::CallbackContext& context) {
@@ -76,7 +74,7 @@ void PerfCpuWatch::close(CpuId cpu) {
   if (found == events_.end()) return;
   // Counts are final only when the events have stopped.
   for (const PerfEvent& event : found->second) event.disable();
-  add_counts(ended_, found->second);
+  for (const PerfEvent& event : found->second) ended_.add(event.count());
   events_.erase(found);
 }
 
@@ -90,17 +88,11 @@ std::map<CpuId, PerfCpuWatch::Refusal> PerfCpuWatch::refusals() const {
   return refusals_;
 }
 
-bool PerfCpuWatch::reopen(CpuId cpu) {
+void PerfCpuWatch::reopen(CpuId cpu) {
   const std::lock_guard lock(mutex_);
   // First: a dead event keeps its debug register taken.
   close(cpu);
-  auto opened = open_all(cpu);
-  if (!opened) {
-    refusals_.insert_or_assign(cpu, opened.error());
-    return false;
-  }
-  events_.insert_or_assign(cpu, *std::move(opened));
-  return true;
+  std::ignore = open(cpu);
 }
 
 std::map<CpuId, Nanoseconds> PerfCpuWatch::enabled_times() const {
@@ -115,7 +107,9 @@ std::map<CpuId, Nanoseconds> PerfCpuWatch::enabled_times() const {
 PerfHitTotal PerfCpuWatch::total() const {
   const std::lock_guard lock(mutex_);
   PerfHitTotal total = ended_;
-  for (const auto& [cpu, events] : events_) add_counts(total, events);
+  for (const auto& [cpu, events] : events_) {
+    for (const PerfEvent& event : events) total.add(event.count());
+  }
   return total;
 }
 

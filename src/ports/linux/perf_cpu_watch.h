@@ -43,9 +43,9 @@ class PerfCpuWatch final : public hotplug::Instance {
     std::size_t slot = 0;  // index into attributes
   };
   [[nodiscard]] std::map<CpuId, Refusal> refusals() const;
-  // Opens the CPU's events, anew if there are some; true if it is watched now. Under the hotplug
-  // read lock.
-  [[nodiscard]] bool reopen(CpuId cpu);
+  // Opens the CPU's events, anew if there are some; refusals() tells if that failed. Under the
+  // hotplug read lock.
+  void reopen(CpuId cpu);
 
   // Of the first event on each CPU, PerfEvent::enabled_time.
   [[nodiscard]] std::map<CpuId, Nanoseconds> enabled_times() const;
@@ -55,6 +55,8 @@ class PerfCpuWatch final : public hotplug::Instance {
 
  private:
   [[nodiscard]] std::expected<std::vector<PerfEvent>, Refusal> open_all(CpuId cpu) const;
+  // Both under mutex_.
+  [[nodiscard]] std::expected<void, Refusal> open(CpuId cpu);
   void close(CpuId cpu);
 
   const PerfCpuRings& rings_;

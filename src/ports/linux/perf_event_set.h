@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,17 @@ namespace trapline::linux_port {
 struct PerfHitTotal {
   std::uint64_t hits = 0;
   bool is_complete = true;  // false: a count could not be read, there may have been more
+
+  // What one event counted; nullopt: it could not be read.
+  void add(std::optional<std::uint64_t> count) {
+    hits += count.value_or(0);
+    is_complete = is_complete && count.has_value();
+  }
+  PerfHitTotal& operator+=(const PerfHitTotal& part) {
+    hits += part.hits;
+    is_complete = is_complete && part.is_complete;
+    return *this;
+  }
 };
 
 class PerfEventSet {
@@ -75,9 +87,7 @@ PerfHitTotal PerfEventSet::total(Predicate counts) const {
   PerfHitTotal total;
   for (const PerfEvent& event : events_) {
     if (!counts(event.id())) continue;
-    const auto count = event.count();
-    total.hits += count.value_or(0);
-    total.is_complete = total.is_complete && count.has_value();
+    total.add(event.count());
   }
   return total;
 }

@@ -163,10 +163,6 @@ bool has_live_thread(ProcessId pid) {
   });
 }
 
-struct ById {
-  bool operator()(ProcessId left, ProcessId right) const { return left.value < right.value; }
-};
-
 // A plan that is set everywhere.
 struct SetPlan {
   SetPlan(const PerfCpuRings& rings, const Plan& wanted, const CollectorOptions& options)
@@ -396,7 +392,7 @@ class Session {
       if (before == enabled_times_.end() || before->second != time) continue;
       // A CPU that is gone, or was, is told of by its event, and the state's callbacks see to it.
       if (hotplug_->has_stayed_online(cpu) == false) continue;
-      for_each_watch([&](PerfCpuWatch& watch, const Plan&) { std::ignore = watch.reopen(cpu); });
+      for_each_watch([&](PerfCpuWatch& watch, const Plan&) { watch.reopen(cpu); });
       tell_whether_watched(cpu, last_look_);
     }
     enabled_times_ = tasks_.enabled_times();
@@ -405,7 +401,7 @@ class Session {
   // On a CPU that has not been watched since then.
   void watch_again(CpuId cpu, Nanoseconds since) {
     for_each_watch([&](PerfCpuWatch& watch, const Plan&) {
-      if (watch.refusals().contains(cpu)) std::ignore = watch.reopen(cpu);
+      if (watch.refusals().contains(cpu)) watch.reopen(cpu);
     });
     tell_whether_watched(cpu, since);
   }
@@ -518,12 +514,8 @@ class Session {
 
   [[nodiscard]] PerfHitTotal total() const {
     PerfHitTotal sum = dropped_;
-    for (const SetPlan& set : plans_) add_to(sum, set.watch.total());
+    for (const SetPlan& set : plans_) sum += set.watch.total();
     return sum;
-  }
-  static void add_to(PerfHitTotal& sum, const PerfHitTotal& part) {
-    sum.hits += part.hits;
-    sum.is_complete = sum.is_complete && part.is_complete;
   }
 
   // Forgets plans that were taken back, once everything up to then has been delivered.
@@ -535,7 +527,7 @@ class Session {
     const std::shared_lock cpus(hotplug_->machine().online_cpus());
     std::erase_if(plans_, [&](const SetPlan& set) {
       if (!is_done(set)) return false;
-      add_to(dropped_, set.watch.total());
+      dropped_ += set.watch.total();
       return true;
     });
   }
@@ -575,7 +567,7 @@ class Session {
   SampleLayout layout_;
   PerfRingSet ring_set_;
   PerfThreadNames names_;
-  std::set<ProcessId, ById> headless_;  // whose first thread has ended before others
+  std::set<ProcessId> headless_;  // whose first thread has ended before others
   PerfLoss loss_;
   std::vector<int> descriptors_;
   Nanoseconds last_look_;

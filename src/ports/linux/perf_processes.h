@@ -35,12 +35,9 @@ class PerfProcesses {
   [[nodiscard]] std::vector<int> descriptors() const;
 
  private:
-  struct ById {
-    bool operator()(ProcessId left, ProcessId right) const { return left.value < right.value; }
-  };
   void report(TargetEvent::Kind kind, ProcessId pid, std::optional<int> wait_status);
 
-  std::map<ProcessId, PerfProcessWatch, ById> watches_;
+  std::map<ProcessId, PerfProcessWatch> watches_;
   std::string program_;  // that the first one runs
   std::vector<TargetEvent> events_;
 };

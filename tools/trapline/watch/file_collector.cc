@@ -178,7 +178,7 @@ void FileCollector::follow() {
 
 void FileCollector::rescan() {
   must_rescan_ = false;
-  std::map<ProcessId, Addresses, ById> found;
+  std::map<ProcessId, Addresses> found;
   for (const auto& mapping : symbols::find_mappings(object_.file).mappings)
     found[mapping.pid].insert(symbols::address_in(mapping, object_.variable));
   std::vector<ProcessId> gone;

@@ -45,9 +45,6 @@ class FileCollector final : public linux_port::Collector {
  private:
   class Filter;
   using Addresses = std::set<RemoteAddress>;
-  struct ById {
-    bool operator()(ProcessId left, ProcessId right) const { return left.value < right.value; }
-  };
 
   // Where the object that was hit begins; nullopt if it is not the file that the process has there.
   [[nodiscard]] std::optional<RemoteAddress> object_of(const Hit& hit);
@@ -74,11 +71,11 @@ class FileCollector final : public linux_port::Collector {
   std::unique_ptr<linux_port::MachineCollector> machine_;
   FileObject object_;
   Request request_;
-  std::map<ProcessId, Addresses, ById> processes_;  // that have been looked at
-  std::map<RemoteAddress, std::size_t> watched_;    // how many processes have it there
+  std::map<ProcessId, Addresses> processes_;      // that have been looked at
+  std::map<RemoteAddress, std::size_t> watched_;  // how many processes have it there
   // Processes with an address for which no debug register is free. They are tried again when one
   // may be.
-  std::set<ProcessId, ById> unwatched_;
+  std::set<ProcessId> unwatched_;
   std::size_t refused_ = 0;         // how often a process became one of these
   std::optional<Failure> refusal_;  // the first
   bool refusal_is_told_ = false;
@@ -86,9 +83,9 @@ class FileCollector final : public linux_port::Collector {
   bool may_be_free_ = false;
   bool must_rescan_ = false;  // records were lost, of processes among them
   Nanoseconds last_rescan_;
-  std::set<ProcessId, ById> to_look_at_;
+  std::set<ProcessId> to_look_at_;
   // What the object held in processes that have not hit it yet.
-  std::map<ProcessId, MemoryValue, ById> initial_;
+  std::map<ProcessId, MemoryValue> initial_;
 };
 
 }  // namespace trapline::command
