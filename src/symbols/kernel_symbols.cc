@@ -1,11 +1,11 @@
 #include "symbols/kernel_symbols.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <tuple>
+
+#include "symbols/whole_file.h"
 
 namespace trapline::symbols {
 namespace {
@@ -18,23 +18,6 @@ constexpr int kHexadecimal = 16;
 
 bool is_code(char type) {
   return type == 't' || type == 'T' || type == 'w' || type == 'W';
-}
-
-std::string read_whole(const char* path) {
-  std::string text;
-  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return text;
-  constexpr std::size_t kChunk = std::size_t{1} << 20;
-  std::size_t filled = 0;
-  while (true) {
-    text.resize(filled + kChunk);
-    const ssize_t count = ::read(fd, text.data() + filled, kChunk);
-    if (count <= 0) break;
-    filled += static_cast<std::size_t>(count);
-  }
-  ::close(fd);
-  text.resize(filled);
-  return text;
 }
 
 }  // namespace
@@ -78,7 +61,9 @@ KernelSymbols::KernelSymbols(std::string_view kallsyms) : modules_{""} {
 }
 
 KernelSymbols KernelSymbols::load() {
-  return KernelSymbols(read_whole("/proc/kallsyms"));
+  std::string kallsyms;
+  std::ignore = read_whole_file("/proc/kallsyms", kallsyms);
+  return KernelSymbols(kallsyms);
 }
 
 void KernelSymbols::add(const KallsymsLine& line) {

@@ -1,10 +1,8 @@
 #include "symbols/kernel_variables.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +15,7 @@
 
 #include "symbols/kernel_symbols.h"
 #include "symbols/nearest_names.h"
+#include "symbols/whole_file.h"
 
 namespace trapline::symbols {
 namespace {
@@ -49,23 +48,8 @@ constexpr std::array<DeclaredLength, 2> kDeclaredLengths{
 
 // The whole of a file, or the errno.
 std::expected<std::string, int> read_text(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return std::unexpected(errno);
-  constexpr std::size_t kChunk = std::size_t{1} << 20;
   std::string text;
-  std::size_t filled = 0;
-  int error = 0;
-  while (true) {
-    text.resize(filled + kChunk);
-    const ssize_t count = ::read(fd, text.data() + filled, kChunk);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) error = errno;
-    if (count <= 0) break;
-    filled += static_cast<std::size_t>(count);
-  }
-  ::close(fd);
-  if (error != 0) return std::unexpected(error);
-  text.resize(filled);
+  if (const int error = read_whole_file(path, text); error != 0) return std::unexpected(error);
   return text;
 }
 

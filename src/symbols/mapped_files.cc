@@ -25,6 +25,7 @@
 #include "symbols/process_image.h"
 #include "symbols/qualified_name.h"
 #include "symbols/resolver.h"
+#include "symbols/whole_file.h"
 #include "trapline/port/memory_reader.h"
 
 namespace trapline::symbols {
@@ -109,20 +110,7 @@ void for_each_file_line(std::string_view maps, Visit visit) {
 
 // Puts the process's maps into `text`; the errno of a failure, else 0.
 int read_maps(std::string_view process, std::string& text) {
-  const OpenFile file(fmt::format("/proc/{}/maps", process));
-  text.clear();
-  if (!file.is_open()) return errno;
-  constexpr std::size_t kChunk = std::size_t{1} << 14;
-  std::size_t filled = 0;
-  ssize_t count = 0;
-  do {
-    text.resize(filled + kChunk);
-    count = ::read(file.get(), text.data() + filled, kChunk);
-    if (count > 0) filled += static_cast<std::size_t>(count);
-  } while (count > 0);
-  const int error = count < 0 ? errno : 0;
-  text.resize(filled);
-  return error;
+  return read_whole_file(fmt::format("/proc/{}/maps", process), text);
 }
 
 std::vector<ProcessId> list_processes() {

@@ -13,10 +13,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "symbols/test_program.h"
 
 namespace trapline::symbols {
 namespace {
@@ -42,78 +45,15 @@ class Memory final : public MemoryReader {
   int fd_;
 };
 
-struct Truth {
-  std::string kind;
-  std::string expression;
-  std::uint64_t address = 0;
-  std::uint64_t length = 0;
-};
-
 std::string program_path(const std::string& variant) {
   return std::string(SYMBOLS_TEST_DATA) + "/" + variant + "/program";
 }
 
-// A running program, until destruction.
-class Program {
- public:
-  explicit Program(const std::string& path, const std::string& library_path = {}) {
-    std::array<int, 2> input{};
-    std::array<int, 2> output{};
-    if (::pipe(input.data()) != 0 || ::pipe(output.data()) != 0) return;
-    const std::string variable = "LD_LIBRARY_PATH=" + library_path;
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::dup2(input[0], STDIN_FILENO);
-      ::dup2(output[1], STDOUT_FILENO);
-      for (const int fd : {input[0], input[1], output[0], output[1]}) ::close(fd);
-      const std::array<const char*, 2> environment{variable.c_str(), nullptr};
-      ::execle(path.c_str(), path.c_str(), nullptr, environment.data());
-      ::_exit(127);
-    }
-    ::close(input[0]);
-    ::close(output[1]);
-    stop_ = input[1];
-    read_truths(output[0]);
-  }
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
-  ~Program() {
-    ::close(stop_);
-    ::waitpid(pid_, nullptr, 0);
-  }
-
-  [[nodiscard]] ProcessId pid() const { return ProcessId{pid_}; }
-  [[nodiscard]] const std::vector<Truth>& truths() const { return truths_; }
-  [[nodiscard]] std::uint64_t address_of(const std::string& expression) const {
-    for (const Truth& truth : truths_) {
-      if (truth.expression == expression) return truth.address;
-    }
-    ADD_FAILURE() << "the program does not tell of " << expression;
-    return 0;
-  }
-
- private:
-  void read_truths(int fd) {
-    FILE* const stream = ::fdopen(fd, "r");
-    if (stream == nullptr) return;
-    std::array<char, 512> text{};
-    while (std::fgets(text.data(), text.size(), stream) != nullptr) {
-      std::array<char, 32> kind{};
-      std::array<char, 128> expression{};
-      unsigned long address = 0;
-      unsigned long length = 0;
-      if (std::sscanf(text.data(), "%31s\t%127[^\t]\t%lx\t%lu", kind.data(), expression.data(),
-                      &address, &length) != 4)
-        break;
-      truths_.push_back({kind.data(), expression.data(), address, length});
-    }
-    std::fclose(stream);
-  }
-
-  pid_t pid_ = -1;
-  int stop_ = -1;
-  std::vector<Truth> truths_;
-};
+// An environment in which a program finds its libraries in that folder, and nothing else.
+std::function<bool()> with_libraries(const std::string& folder = {}) {
+  return
+      [folder] { return ::clearenv() == 0 && ::setenv("LD_LIBRARY_PATH", folder.c_str(), 1) == 0; };
+}
 
 std::string kind_name(const ValueType& type) {
   switch (type.kind) {
@@ -407,7 +347,7 @@ TEST(Resolver, ReplacedFilesAreReadAsTheyRun) {
   for (const char* const file : {"program", "libvariables.so"})
     std::filesystem::copy_file(variant / file, folder / file);
   {
-    Program program(folder / "program", folder);
+    Program program(folder / "program", with_libraries(folder));
     for (const char* const file : {"program", "libvariables.so"}) {
       std::filesystem::remove(folder / file);
       std::filesystem::copy_file(other / file, folder / file);
