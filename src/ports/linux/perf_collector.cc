@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "ports/linux/perf_loss.h"
 #include "ports/linux/perf_processes.h"
 #include "ports/linux/perf_sample_builder.h"
+#include "ports/linux/perf_session_collector.h"
 
 namespace trapline::linux_port {
 namespace {
@@ -251,10 +251,8 @@ class Session {
   std::vector<PerfTwinFilter::Trap> neighbours_;
 };
 
-class PerfCollector final : public Collector {
+class PerfCollector final : public PerfSessionCollector<Session> {
  public:
-  [[nodiscard]] std::string_view name() const override { return "perf"; }
-
   [[nodiscard]] Result<InstallReport> install(const TargetScope& scope, const Plan& plan,
                                               const CollectorOptions& options) override {
     if (session_)
@@ -265,31 +263,10 @@ class PerfCollector final : public Collector {
       return std::unexpected(std::move(added.error()));
     auto installed = install_perf(scope, plan, options);
     if (!installed) return std::unexpected(std::move(installed.error()));
-    session_.emplace(scope, plan, options, std::move(processes), *std::move(installed));
+    session_ = std::make_unique<Session>(scope, plan, options, std::move(processes),
+                                         *std::move(installed));
     return session_->report();
   }
-
-  [[nodiscard]] std::span<const int> descriptors() const override {
-    return session_ ? session_->descriptors() : std::span<const int>{};
-  }
-  [[nodiscard]] std::optional<Nanoseconds> drain_interval() const override {
-    return PerfRingSet::kLookInterval;
-  }
-
-  [[nodiscard]] Result<Drained> drain(SampleSink& sink) override {
-    if (!session_)
-      return fail(ErrorCode::wrong_state, "there is nothing to read: install a watch first");
-    return session_->drain(sink);
-  }
-
-  void stop(SampleSink& sink) override {
-    if (!session_) return;
-    session_->finish(sink);
-    session_.reset();
-  }
-
- private:
-  std::optional<Session> session_;
 };
 
 }  // namespace

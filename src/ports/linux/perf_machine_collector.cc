@@ -21,6 +21,7 @@
 #include "ports/linux/perf_loss.h"
 #include "ports/linux/perf_ring_set.h"
 #include "ports/linux/perf_sample_builder.h"
+#include "ports/linux/perf_session_collector.h"
 #include "ports/linux/proc_fs.h"
 #include "ports/linux/slot_holders.h"
 #include "trapline/linux/cpu_hotplug.h"
@@ -580,10 +581,8 @@ class Session {
   hotplug::StateHandle report_state_;
 };
 
-class PerfMachineCollector final : public MachineCollector {
+class PerfMachineCollector final : public PerfSessionCollector<Session, MachineCollector> {
  public:
-  [[nodiscard]] std::string_view name() const override { return "perf"; }
-
   [[nodiscard]] Result<InstallReport> install(const TargetScope& /*the whole machine*/,
                                               const Plan& plan,
                                               const CollectorOptions& options) override {
@@ -614,26 +613,6 @@ class PerfMachineCollector final : public MachineCollector {
   void remove(const Plan& plan) override {
     if (session_) session_->remove(plan);
   }
-
-  [[nodiscard]] std::span<const int> descriptors() const override {
-    return session_ ? session_->descriptors() : std::span<const int>{};
-  }
-  [[nodiscard]] std::optional<Nanoseconds> drain_interval() const override {
-    return PerfRingSet::kLookInterval;
-  }
-  [[nodiscard]] Result<Drained> drain(SampleSink& sink) override {
-    if (!session_)
-      return fail(ErrorCode::wrong_state, "there is nothing to read: install a watch first");
-    return session_->drain(sink);
-  }
-  void stop(SampleSink& sink) override {
-    if (!session_) return;
-    session_->finish(sink);
-    session_.reset();
-  }
-
- private:
-  std::unique_ptr<Session> session_;
 };
 
 }  // namespace
