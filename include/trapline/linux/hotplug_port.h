@@ -21,8 +21,10 @@ namespace trapline::linux_port {
 
 // When a CPU came online, as far as it can be known from user space. CLOCK_MONOTONIC.
 struct CpuArrival {
-  Nanoseconds learned;   // the kernel's event was received, or its answer to our asking for the CPU
-  Nanoseconds earliest;  // it was not online yet
+  Nanoseconds learned;  // the kernel's event was received, or its answer to our asking for the CPU
+  // It was not online yet. If it has been online and gone again since it was up last, before that
+  // could be handled: not for the first time yet.
+  Nanoseconds earliest;
 };
 
 class LinuxHotplugPort {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <new>
 #include <sstream>
@@ -82,6 +83,9 @@ struct CpuHotplug::Impl {
   // Guards source, and makes whoever reconciles wait for what is under way.
   std::mutex source_mutex;
   CpuChangeSource source;
+  // CPUs that were online, and gone again before they could be brought up: since when. Guarded,
+  // too.
+  std::map<CpuId, Nanoseconds> missed_since;
   const bool hears_events;
   FileDescriptor wake;  // written to when the monitor is to end
   // Last: they are joined before anything they use is gone.
@@ -101,9 +105,13 @@ void CpuHotplug::Impl::apply(const CpuChange& change) {
   // What goes wrong is in the CPU's status, and was traced. News of what we did ourselves are no
   // news.
   if (change.kind == CpuChange::Kind::came_online) {
-    const linux_port::CpuArrival arrival{.learned = change.time,
-                                         .earliest = change.earliest.value_or(began)};
-    std::ignore = machine.cpu_arrived(change.cpu, [&] { return port.expect_arrival(change.cpu, arrival); });
+    linux_port::CpuArrival arrival{.learned = change.time,
+                                   .earliest = change.earliest.value_or(began)};
+    if (const auto missed = missed_since.extract(change.cpu))
+      arrival.earliest = std::min(arrival.earliest, missed.mapped());
+    const auto arrived =
+        machine.cpu_arrived(change.cpu, [&] { return port.expect_arrival(change.cpu, arrival); });
+    if (!arrived) missed_since.emplace(change.cpu, arrival.earliest);
     port.forget_expectation(change.cpu);
   } else {
     std::ignore = machine.cpu_lost(change.cpu, [&] { return port.has_gone(change.cpu); });

@@ -177,10 +177,12 @@ std::optional<CpuArrival> LinuxHotplugPort::arrival(CpuId cpu) const {
 
 std::optional<bool> LinuxHotplugPort::has_stayed_online(CpuId cpu) const {
   const auto current = cpus_->files.generation(cpu);
+  // One that is being taken down still has its generation.
+  const bool is_online = cpus_->is_online(cpu);
   const std::lock_guard lock(cpus_->mutex);
   const auto found = cpus_->cpus.find(cpu);
   if (found == cpus_->cpus.end() || !found->second.generation) return std::nullopt;
-  return current == found->second.generation;
+  return is_online && current == found->second.generation;
 }
 
 }  // namespace trapline::linux_port
