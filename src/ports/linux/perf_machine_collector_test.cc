@@ -1,8 +1,8 @@
 #include "ports/linux/perf_machine_collector.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,19 +101,25 @@ class PerfMachineCollectorThroughHotplug : public PerfMachineCollector {
   SpareCpu cpu1_;
 };
 
-// All debug registers of CPU 1 for this thread, while the CPU is offline.
+// All debug registers of CPU 1 for this thread, while the CPU is offline. That it is so is told
+// before the watch has given its own back there.
 std::vector<PerfEvent> take_registers_of_spare_cpu() {
+  const std::size_t count = native_debug_architecture().data_slots;
   std::vector<PerfEvent> taken;
-  while (taken.size() <= kMaxPlanSlots) {
+  for (int tries = 0; tries < 1000 && taken.size() < count; ++tries) {
     const SlotRequest slot =
         make_plan(Request{RemoteAddress(0x20000 + 8 * taken.size()), ByteCount{8}, Access::write},
                   native_debug_architecture())
             .value()
             .slots()[0];
     auto event = PerfEvent::open(breakpoint_attributes(slot, {}), ThreadId{0}, kSpareCpu);
-    if (!event) break;
-    taken.push_back(*std::move(event));
+    if (event) {
+      taken.push_back(*std::move(event));
+    } else {
+      std::this_thread::sleep_for(5ms);
+    }
   }
+  EXPECT_EQ(taken.size(), count);
   return taken;
 }
 
@@ -122,7 +128,6 @@ TEST_F(PerfMachineCollectorThroughHotplug, CpuWithoutAFreeRegisterIsToldOnceAndW
   ASSERT_TRUE(wait_for(1));
   EXPECT_EQ(sink_.events[0].gap, Nanoseconds{});
   auto taken = take_registers_of_spare_cpu();
-  ASSERT_FALSE(taken.empty());
   ASSERT_TRUE(SpareCpu::set_online(true));
   ASSERT_TRUE(wait_for(2));
   const CpuEvent refused = sink_.events[1];
@@ -203,19 +208,15 @@ TEST_F(PerfMachineCollector, SecondPlanComesAndGoes) {
 }
 
 TEST_F(PerfMachineCollector, ProcessEndsWithItsLastThread) {
-  int release[2];
-  ASSERT_EQ(::pipe(release), 0);
+  int input[2];
+  ASSERT_EQ(::pipe2(input, O_CLOEXEC), 0);
   const pid_t child = ::fork();
   if (child == 0) {
-    ::close(release[1]);
-    std::thread([&] {
-      char byte = 0;
-      (void)!::read(release[0], &byte, 1);
-      ::_exit(0);
-    }).detach();
-    ::syscall(SYS_exit, 0);  // of this thread only
+    ::dup2(input[0], STDIN_FILENO);
+    ::execl(OUTLIVED_MAIN_TARGET, OUTLIVED_MAIN_TARGET, nullptr);
+    ::_exit(127);
   }
-  ::close(release[0]);
+  ::close(input[0]);
   const auto drain_for = [&](int times) {
     for (int i = 0; i < times && !sink_.has_ended(child); ++i) {
       std::this_thread::sleep_for(5ms);
@@ -224,10 +225,12 @@ TEST_F(PerfMachineCollector, ProcessEndsWithItsLastThread) {
   };
   drain_for(60);
   EXPECT_FALSE(sink_.has_ended(child));
-  ::close(release[1]);
+  ::close(input[1]);
   drain_for(400);
   EXPECT_TRUE(sink_.has_ended(child));
-  ::waitpid(child, nullptr, 0);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(PerfMachineCollector, PlansThatComeAndGoLeaveNothingAndAreNotLost) {
