@@ -185,7 +185,7 @@ struct MethodClass<Result (Class::*)(Arguments...)> {
 // A callback that calls a member function `expected<void, Error> T::f(const CallbackContext&)` of
 // StateDefinition::object, which must be a T*.
 template <auto Method>
-inline constexpr Callback method =
+inline constexpr Callback method =  // NOLINT(readability-identifier-naming): reads as a call
     [](const CallbackContext& context) -> std::expected<void, Error> {
   using Class = typename detail::MethodClass<decltype(Method)>::type;
   return (static_cast<Class*>(context.object)->*Method)(context);
@@ -193,7 +193,7 @@ inline constexpr Callback method =
 
 // The same of the instance, which must be a T derived from Instance.
 template <auto Method>
-inline constexpr Callback instance_method =
+inline constexpr Callback instance_method =  // NOLINT(readability-identifier-naming)
     [](const CallbackContext& context) -> std::expected<void, Error> {
   using Class = typename detail::MethodClass<decltype(Method)>::type;
   return (static_cast<Class*>(context.instance)->*Method)(context);

@@ -317,7 +317,7 @@ class StateMachine {
   void release(StateNumber number);
   Outcome add(const StateHandle& handle, Instance& instance, bool calls);
   Outcome drop(const StateHandle& handle, Instance& instance, bool calls);
-  Outcome check_handle(const StateHandle& handle) const;
+  [[nodiscard]] Outcome check_handle(const StateHandle& handle) const;
   static void remove_or_bug(void* machine, StateHandle& handle);
 
   Outcome start_everywhere(StateNumber number, Instance* instance);

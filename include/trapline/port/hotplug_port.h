@@ -39,6 +39,8 @@ concept ReadLockPort =
       { port.reader_slot() } -> std::same_as<ReaderSlot<typename P::Word>&>;
       // Calls visit(ReaderSlot&) for every context that has a slot. A context that appears
       // meanwhile may be missed: it has not passed its light fence before the caller's heavy one.
+      // visit may block until the context of the slot leaves its read lock: a context that takes
+      // its first slot meanwhile must not have to wait for that.
       port.for_each_reader_slot([](ReaderSlot<typename P::Word>&) {});
       // A pair as in P1202 (std::asymmetric_thread_fence): a store before the light fence, or a
       // load after it, is ordered against the heavy fence of another context. The light one may

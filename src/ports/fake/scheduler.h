@@ -61,6 +61,7 @@ class Scheduler {
 
  private:
   Context* current_ = nullptr;
+  // NOLINTNEXTLINE(readability-identifier-naming): of a static member it knows no suffix
   static constinit inline thread_local Scheduler* active_ = nullptr;
 };
 

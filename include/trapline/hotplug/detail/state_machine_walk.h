@@ -284,6 +284,7 @@ void StateMachine<Port>::begin_running(CpuId cpu, StateNumber number) {
   running_.since.store(port_.now().value, std::memory_order_release);
   running_.cpu.store(cpu.value, std::memory_order_release);
   running_.state.store(number.value, std::memory_order_release);
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): its length goes with it
   running_.name.store(name.data(), std::memory_order_release);
   running_.name_length.store(name.size(), std::memory_order_release);
   // Pairs with the acquire in check_hung, which looks at the fields only while this is odd.
