@@ -302,7 +302,7 @@ class WatchOutput : public ::testing::TestWithParam<const char*> {
   Puppet puppet_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Collectors, WatchOutput, ::testing::Values("perf", "ptrace"),
+INSTANTIATE_TEST_SUITE_P(Collectors, WatchOutput, ::testing::Values("bpf", "perf", "ptrace"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(WatchOutput, DiskThatFillsUpEndsTheWatchAndFreesTheTarget) {

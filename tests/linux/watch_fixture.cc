@@ -153,7 +153,7 @@ bool all_slots_are_free(pid_t pid) {
 }
 
 bool second_watch_has_every_slot(const Puppet& puppet, const std::string& collector) {
-  if (collector == "perf" && !all_slots_are_free(puppet.pid())) return false;
+  if (collector != "ptrace" && !all_slots_are_free(puppet.pid())) return false;
   Watch again(watch_arguments("cfg", puppet, {"--collector", collector}));
   const bool has_all = again.start().value("slots", std::size_t{0}) == kSlots;
   return again.interrupt().status == 0 && has_all;

@@ -36,7 +36,7 @@ INSTANTIATE_TEST_SUITE_P(
             ProgramCase{
                 "seq", "_IO_2_1_stdout_.file._IO_write_ptr", {"/usr/bin/seq", "1", "40"}, 2},
             ProgramCase{"sort", "main_arena.top", {"/usr/bin/sort", "/etc/passwd"}, 10}),
-        ::testing::Values("perf", "ptrace")),
+        ::testing::Values("bpf", "perf", "ptrace")),
     [](const auto& test) {
       return std::string(std::get<0>(test.param).name) + "_" + std::get<1>(test.param);
     });

@@ -30,7 +30,7 @@ class WatchHits : public ::testing::TestWithParam<const char*> {
   Puppet puppet_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Collectors, WatchHits, ::testing::Values("perf", "ptrace"),
+INSTANTIATE_TEST_SUITE_P(Collectors, WatchHits, ::testing::Values("bpf", "perf", "ptrace"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(WatchHits, NamesTheWriterItsLineAndBothValues) {
@@ -75,6 +75,8 @@ TEST_P(WatchHits, StackLeadsFromTheWriterToMain) {
 }
 
 TEST_P(WatchHits, DwarfStackLeadsFromTheWriterToMain) {
+  if (std::string_view(GetParam()) == "bpf")
+    GTEST_SKIP() << "collector bpf takes no copies of stacks";
   Watch watch(arguments("counter", {"--stack", "dwarf"}));
   puppet_.obey("bump 1");
   const auto result = watch.interrupt();

@@ -37,10 +37,13 @@ struct CollectorOptions {
   StackMode stack = StackMode::frame_pointer;
   // Capture user registers: for the culprit check, values, dwarf stacks.
   bool registers = true;
+  // What the watched bytes held before and after each hit, where the collector can tell.
+  bool values = true;
   ByteCount dwarf_stack_bytes{
-      16 * 1024};  // copied per hit for StackMode::dwarf; kernel limit 64 KiB - 8
+      16ULL * 1024};  // copied per hit for StackMode::dwarf; kernel limit 64 KiB - 8
   ByteCount ring_bytes{
-      4 * 1024 * 1024};  // per CPU, a power of two of pages; halved until the system allows it
+      4ULL * 1024 *
+      1024};  // per CPU (bpf: for all), a power of two of pages; halved until the system allows it
 };
 
 // What a collector could and could not have, for the start line and doctor.
@@ -140,7 +143,7 @@ class Collector {
   // Removes everything from the target, as stop() does, if that was not done.
   virtual ~Collector() = default;
 
-  // "perf", "ptrace": as --collector takes it and the start line prints it.
+  // "bpf", "perf", "ptrace": as --collector takes it and the start line prints it.
   [[nodiscard]] virtual std::string_view name() const = 0;
 
   // Sets the plan's slots in every thread in scope, and in those that start later. All or nothing:

@@ -5,17 +5,15 @@
 #include <utility>
 #include <vector>
 
+#include "ports/linux/followed_target.h"
 #include "ports/linux/perf_clock.h"
 #include "ports/linux/perf_install.h"
 #include "ports/linux/perf_loss.h"
-#include "ports/linux/perf_processes.h"
 #include "ports/linux/perf_sample_builder.h"
 #include "ports/linux/perf_session_collector.h"
 
 namespace trapline::linux_port {
 namespace {
-
-constexpr Nanoseconds kProcessCheckInterval{20'000'000};
 
 // A trap leaves at most one sample per register, and no architecture has more than this many.
 constexpr std::size_t kMaxNeighbours = kMaxPlanSlots;
@@ -40,9 +38,9 @@ struct RecentTraps {
 class Session {
  public:
   Session(const TargetScope& scope, const Plan& plan, const CollectorOptions& options,
-          PerfProcesses processes, PerfInstallation installed)
+          FollowedTarget target, PerfInstallation installed)
       : scope_(scope),
-        processes_(std::move(processes)),
+        target_(std::move(target)),
         installed_(std::move(installed)),
         builder_(plan, options),
         recent_(installed_.events.rings().cpus().size()) {
@@ -56,17 +54,17 @@ class Session {
 
   Collector::Drained drain(SampleSink& sink) {
     const Nanoseconds now = perf_clock_now();
-    check_target(now);
-    const Nanoseconds until = gone_ ? PerfRingSet::kForever : PerfRingSet::settled_before(now);
+    target_.check(now, installed_.events);
+    const Nanoseconds until =
+        target_.seems_gone() ? PerfRingSet::kForever : PerfRingSet::settled_before(now);
     Collector::Drained result;
     result.more_pending = deliver(sink, until, PerfRingSet::kPerDrain);
     if (!result.more_pending) {
       settle_losses(sink, until);
-      deliver_process_events(sink);
-      // A child that was forked just before is known only now.
-      gone_ = gone_ && nobody_is_left();
-      result.target_gone = gone_;
+      target_.deliver_events(sink);
+      result.target_gone = target_.is_gone(installed_.events);
     }
+    refresh_descriptors();
     return result;
   }
 
@@ -77,8 +75,8 @@ class Session {
         [this](std::uint64_t id) { return !installed_.filter.is_redundant(id); });
     if (const std::uint64_t lost = loss_.settle_exactly(total.hits); lost != 0) sink.on_lost(lost);
     if (!total.is_complete) sink.on_lost_uncounted();
-    processes_.check();
-    deliver_process_events(sink);
+    target_.check_finally();
+    target_.deliver_events(sink);
   }
 
  private:
@@ -104,7 +102,7 @@ class Session {
       case RecordKind::comm:
         if (const auto comm = decode_comm(item.bytes)) {
           names_.renamed(comm->tid, comm->name);
-          if (comm->is_exec) processes_.note_executed(comm->pid);
+          if (comm->is_exec) target_.executed(comm->pid);
         }
         return false;
       case RecordKind::map:
@@ -171,47 +169,17 @@ class Session {
     // A new thread has its creator's name until it takes another; it may be gone before /proc is
     // asked.
     names_.renamed(task.tid, names_.of(task.parent_pid, task.parent_tid));
-    const bool is_process = task.pid != task.parent_pid;
-    // A child of vfork writes to the memory of its parent, and nothing tells it from a child of
-    // fork.
-    if (is_process) sink.on_gap();
-    if (is_process && !scope_.follow_children) return;
-    if (scope_.only_thread) return;
-    sink.on_event(
-        {.kind = is_process ? TargetEvent::Kind::process_forked : TargetEvent::Kind::thread_started,
-         .pid = task.pid,
-         .tid = task.tid,
-         .parent = task.parent_pid});
-    if (!is_process) return;
-    processes_.add_child(task.pid);
-    refresh_descriptors();
+    target_.forked(task, sink);
   }
 
   void handle_exit(const TaskRecord& task, SampleSink& sink) {
     names_.forget(task.tid);
     if (!is_asked_for(task.pid)) return;
-    sink.on_event({.kind = TargetEvent::Kind::thread_exited, .pid = task.pid, .tid = task.tid});
+    target_.exited(task, sink);
   }
 
   [[nodiscard]] bool is_asked_for(ProcessId pid) const {
     return !installed_.filter_by_process || pid == scope_.pid;
-  }
-
-  void check_target(Nanoseconds now) {
-    if (gone_ || now.value < last_check_.value + kProcessCheckInterval.value) return;
-    last_check_ = now;
-    processes_.check();
-    gone_ = nobody_is_left();
-    refresh_descriptors();
-  }
-
-  [[nodiscard]] bool nobody_is_left() const {
-    return processes_.all_gone() || (is_silent_end_possible() && installed_.events.is_hung_up());
-  }
-
-  // Whether the end of all that is watched can be something that no process tells.
-  [[nodiscard]] bool is_silent_end_possible() const {
-    return scope_.only_thread.has_value() || processes_.may_miss_exec();
   }
 
   void settle_losses(SampleSink& sink, Nanoseconds until) {
@@ -225,26 +193,20 @@ class Session {
     loss_.counted(total.hits, perf_clock_now());
   }
 
-  void deliver_process_events(SampleSink& sink) {
-    for (const TargetEvent& event : processes_.take_events()) sink.on_event(event);
-  }
-
   void refresh_descriptors() {
     descriptors_ = installed_.events.rings().descriptors();
-    const std::vector<int> processes = processes_.descriptors();
+    const std::vector<int> processes = target_.descriptors();
     descriptors_.insert(descriptors_.end(), processes.begin(), processes.end());
   }
 
   TargetScope scope_;
-  PerfProcesses processes_;
+  FollowedTarget target_;
   PerfInstallation installed_;
   PerfSampleBuilder builder_;
   PerfThreadNames names_;
   PerfLoss loss_;
   std::vector<int> descriptors_;
   std::vector<RecentTraps> recent_;  // by ring
-  Nanoseconds last_check_;
-  bool gone_ = false;
 
   // Reused from sample to sample.
   PerfSample record_;
@@ -258,13 +220,12 @@ class PerfCollector final : public PerfSessionCollector<Session> {
     if (session_)
       return fail(ErrorCode::wrong_state,
                   "a collector installs one watch: make another collector for another watch");
-    PerfProcesses processes;
-    if (auto added = processes.add_first(scope.pid); !added)
-      return std::unexpected(std::move(added.error()));
+    auto target = FollowedTarget::open(scope);
+    if (!target) return std::unexpected(std::move(target.error()));
     auto installed = install_perf(scope, plan, options);
     if (!installed) return std::unexpected(std::move(installed.error()));
-    session_ = std::make_unique<Session>(scope, plan, options, std::move(processes),
-                                         *std::move(installed));
+    session_ =
+        std::make_unique<Session>(scope, plan, options, *std::move(target), *std::move(installed));
     return session_->report();
   }
 };

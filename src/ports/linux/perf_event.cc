@@ -209,6 +209,11 @@ std::expected<void, int> PerfEvent::redirect_to(const PerfEvent& owner) const {
   return {};
 }
 
+std::expected<void, int> PerfEvent::set_program(int program) const {
+  if (::ioctl(fd_.get(), PERF_EVENT_IOC_SET_BPF, program) != 0) return std::unexpected(errno);
+  return {};
+}
+
 std::expected<void, int> PerfEvent::enable() const {
   if (::ioctl(fd_.get(), PERF_EVENT_IOC_ENABLE, 0) != 0) return std::unexpected(errno);
   return {};

@@ -33,7 +33,7 @@ struct PerfEventOptions {
   bool reports_tasks = false;  // fork, exit, comm and map records as well
   StackMode stack = StackMode::frame_pointer;
   bool registers = true;
-  ByteCount dwarf_stack_bytes{16 * 1024};
+  ByteCount dwarf_stack_bytes{16ULL * 1024};
 };
 
 // One sample for each access to `slot`. Disabled: enable it once its output goes somewhere.
@@ -71,6 +71,9 @@ class PerfEvent {
 
   // The records go into the ring of `owner` (same CPU) from now on.
   [[nodiscard]] std::expected<void, int> redirect_to(const PerfEvent& owner) const;
+  // From now on the BPF program runs at each hit, and what it returns decides whether a record is
+  // written as well (0: none). Those inherited later have it too.
+  [[nodiscard]] std::expected<void, int> set_program(int program) const;
   // These act on all that was inherited from it too.
   [[nodiscard]] std::expected<void, int> enable() const;
   void disable() const;

@@ -1,14 +1,21 @@
-// For tests of the perf collector: processes to watch, and a sink that remembers.
+// For tests of the collectors on perf events: processes to watch, and a sink that remembers.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <sys/types.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "ports/linux/bpf/bpf_collector.h"
 #include "ports/linux/collector.h"
+#include "ports/linux/perf_collector.h"
 #include "ports/linux/perf_event.h"
 #include "trapline/watch/plan.h"
 
@@ -73,6 +80,18 @@ class RecordingSink final : public SampleSink {
 // 20 s.
 [[nodiscard]] bool pump(Collector& collector, SampleSink& sink, const std::function<bool()>& done,
                         bool* target_gone = nullptr);
+
+// The collectors whose hits are those of perf events: the parameter of tests that run on each.
+struct EventCollectorKind {
+  std::string_view name;
+  std::unique_ptr<Collector> (*make)();
+};
+inline constexpr std::array kEventCollectors{EventCollectorKind{"bpf", make_bpf_collector},
+                                             EventCollectorKind{"perf", make_perf_collector}};
+[[nodiscard]] inline std::string name_of_kind(
+    const ::testing::TestParamInfo<EventCollectorKind>& info) {
+  return std::string(info.param.name);
+}
 
 [[nodiscard]] Plan plan_for(const volatile void* address, std::uint64_t length,
                             Access access = Access::write);

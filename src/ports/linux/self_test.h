@@ -10,6 +10,10 @@ namespace trapline::linux_port {
 // permission_denied, no_free_slot, not_supported.
 [[nodiscard]] Result<void> self_test_perf();
 
+// The same by BPF programs on a perf event; proves that they see what was written, too. Errors: as
+// above, and those of BpfWatchPrograms::load. Some milliseconds.
+[[nodiscard]] Result<void> self_test_bpf();
+
 // The same through ptrace, on a child of this process made for it. Some milliseconds.
 [[nodiscard]] Result<void> self_test_ptrace();
 

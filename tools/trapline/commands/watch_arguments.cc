@@ -25,6 +25,7 @@ const std::map<std::string, bool> values_names{{"auto", true}, {"off", false}};
 const std::map<std::string, OutputFormat> format_names{{"text", OutputFormat::text},
                                                        {"json", OutputFormat::json}};
 const std::map<std::string, CollectorChoice> collector_names{{"auto", CollectorChoice::automatic},
+                                                             {"bpf", CollectorChoice::bpf},
                                                              {"perf", CollectorChoice::perf},
                                                              {"ptrace", CollectorChoice::ptrace}};
 
@@ -125,9 +126,10 @@ Result<WatchOptions> WatchArguments::options() const {
   if (options.whole_machine) {
     if (options.follow_children)
       return fail(ErrorCode::bad_syntax, "-a watches all processes anyway; leave --children out");
-    if (options.collector == CollectorChoice::ptrace)
+    if (options.collector == CollectorChoice::bpf || options.collector == CollectorChoice::ptrace)
       return fail(ErrorCode::bad_syntax,
-                  "--collector ptrace cannot watch the whole machine; leave it out, or use -p PID");
+                  "only collector perf can watch the whole machine; leave --collector out, or use "
+                  "-p PID");
   }
   if (has_pid) options.pid = pid_;
   if (command_->count("--length") > 0) {

@@ -26,6 +26,7 @@ CollectorFinding examine_collector(std::string name, std::string obstacle,
   const auto tested = self_test();
   finding.fires = tested.has_value();
   if (!tested && finding.reason.empty()) finding.reason = tested.error().message;
+  if (!tested && tested.error().error.code == ErrorCode::permission_denied) finding.allowed = false;
   return finding;
 }
 
@@ -92,8 +93,9 @@ void append_holders(std::string& text, const Findings& findings) {
 
 constexpr const char* kLimits =
     "never seen  writes by another process (process_vm_writev, /proc/PID/mem) or by a device\n"
-    "            writes by system calls (read(2) into the variable): seen by perf as root, not by "
-    "ptrace\n";
+    "            writes by system calls (read(2) into the variable): seen by bpf and perf as root, "
+    "not "
+    "by ptrace\n";
 
 const char* word_of(SlotHolder::Kind kind) {
   switch (kind) {
@@ -155,6 +157,7 @@ Findings examine() {
     perf.allowed = true;
     perf.reason.clear();
   }
+  findings.collectors.push_back(examine_collector("bpf", "", linux_port::self_test_bpf));
   findings.collectors.push_back(std::move(perf));
   findings.collectors.push_back(examine_collector(
       "ptrace", linux_port::ptrace_obstacle(findings.privileges), linux_port::self_test_ptrace));

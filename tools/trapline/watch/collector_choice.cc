@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "ports/linux/bpf/bpf_collector.h"
 #include "ports/linux/perf_collector.h"
 #include "ports/linux/perf_machine_collector.h"
 #include "ports/linux/ptrace_collector.h"
@@ -21,15 +22,18 @@ namespace {
 // One row per collector, in order of preference.
 struct Candidate {
   CollectorChoice choice;
+  bool is_automatic;  // not only by name
   const char* name;
   Result<void> (*self_test)();
   std::unique_ptr<linux_port::Collector> (*make)();
 };
 
 constexpr std::array kCandidates{
-    Candidate{CollectorChoice::perf, "perf", linux_port::self_test_perf,
+    Candidate{CollectorChoice::bpf, false, "bpf", linux_port::self_test_bpf,
+              linux_port::make_bpf_collector},
+    Candidate{CollectorChoice::perf, true, "perf", linux_port::self_test_perf,
               linux_port::make_perf_collector},
-    Candidate{CollectorChoice::ptrace, "ptrace", linux_port::self_test_ptrace,
+    Candidate{CollectorChoice::ptrace, true, "ptrace", linux_port::self_test_ptrace,
               linux_port::make_ptrace_collector},
 };
 
@@ -81,6 +85,7 @@ linux_port::CollectorOptions collector_options_for(const WatchOptions& options) 
   // Execution traps at the instruction itself.
   wanted.registers =
       options.access != Access::execute || options.stack == linux_port::StackMode::dwarf;
+  wanted.values = options.values;
   return wanted;
 }
 
@@ -90,7 +95,8 @@ Result<InstalledCollector> install_collector(const WatchOptions& options,
   std::vector<std::string> refusals;
   std::optional<Failure> taken;  // what tells most where no collector gets a register
   for (const Candidate& candidate : kCandidates) {
-    if (options.collector != CollectorChoice::automatic && options.collector != candidate.choice)
+    if (options.collector == CollectorChoice::automatic ? !candidate.is_automatic
+                                                        : options.collector != candidate.choice)
       continue;
     auto installed = try_candidate(candidate, options, scope, plan);
     if (installed) {

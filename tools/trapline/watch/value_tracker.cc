@@ -65,7 +65,10 @@ MemoryValue ValueTracker::value_before(const Hit& hit, const Range& range) const
   if (!owner) return {};
   const auto shadow = shadow_.find({*owner, range.address.value()});
   if (shadow == shadow_.end()) return {};
-  MemoryValue before = shadow->second;
+  return as_certain_as_hits(shadow->second);
+}
+
+MemoryValue ValueTracker::as_certain_as_hits(MemoryValue before) const {
   if (!sees_all_writers_) before.certainty = std::min(before.certainty, Certainty::approximate);
   return before;
 }
@@ -80,7 +83,10 @@ MemoryValue ValueTracker::value_after(const Hit& hit, const Range& range, Memory
     result = finder_->stored_value(registers, range.address, range.length, known);
   }
   if (hit.new_value.certainty == Certainty::exact) {
-    if (result && result->depends_on_old && result->bits != hit.new_value.bits) before = {};
+    if (!result || result->bits == hit.new_value.bits) return hit.new_value;
+    // Another thread has written since: its own hit tells of that.
+    if (!result->depends_on_old) return {result->bits, Certainty::exact};
+    before = {};
     return hit.new_value;
   }
   if (result) return {result->bits, result->depends_on_old ? before.certainty : Certainty::exact};
@@ -99,6 +105,8 @@ void ValueTracker::update_at(RemoteAddress start, MemoryValue initial, Hit& hit,
                              bool newest) {
   const Range range = value_range(hit, start);
   MemoryValue before = value_before(hit, range);
+  // What the collector saw at the trap needs no hit before it.
+  if (hit.old_value.certainty == Certainty::exact) before = as_certain_as_hits(hit.old_value);
   if (before.certainty == Certainty::unknown) before = initial;
   const MemoryValue after = value_after(hit, range, before, culprit, registers, newest);
   if (shadow_.size() >= kMaxShadows) shadow_.clear();

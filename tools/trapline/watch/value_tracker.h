@@ -1,11 +1,12 @@
 // What the watched bytes were before and after each hit.
 //
-// The new value is what the collector read at the trap where that is exact; else it is computed
-// from the culprit instruction and the registers where they tell it; else it is what the collector
-// saw; else, for the newest hit only, what memory holds now (approximate). The old value is the new
-// value of the hit before, and no more than approximate where somebody may write without a hit. A
-// hole in the sequence (a lost hit, a hit whose result is unknown, an old value that the new one
-// disproves) makes the next old value unknown rather than wrong.
+// The new value is what the culprit instruction and its registers tell; where that depends on the
+// old value, or is not told, it is what the collector read at the trap if that is exact; else it is
+// computed from the old value, or what the collector saw; else, for the newest hit only, what
+// memory holds now (approximate). The old value is what the collector saw, else the new value of
+// the hit before, and no more than approximate where somebody may write without a hit. A hole in
+// the sequence (a lost hit, a hit whose result is unknown, an old value that the new one disproves)
+// makes the next old value unknown rather than wrong.
 #pragma once
 
 #include <cstdint>
@@ -60,6 +61,8 @@ class ValueTracker {
   [[nodiscard]] Range value_range(const Hit& hit, RemoteAddress start) const;
   // What the hit found, as far as the hits before it tell.
   [[nodiscard]] MemoryValue value_before(const Hit& hit, const Range& range) const;
+  // What a hit before left is what this one finds only where every writer is seen.
+  [[nodiscard]] MemoryValue as_certain_as_hits(MemoryValue before) const;
   // Takes `before` away if what the hit left proves it wrong.
   [[nodiscard]] MemoryValue value_after(const Hit& hit, const Range& range, MemoryValue& before,
                                         const decode::Culprit* culprit,

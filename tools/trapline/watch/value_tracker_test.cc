@@ -54,6 +54,12 @@ class ValueTrackerTest : public ::testing::Test {
     return hit;
   }
 
+  static Hit with_old(Hit hit, MemoryValue old) {
+    hit.old_value = old;
+    hit.new_value = {9, Certainty::exact};
+    return hit;
+  }
+
   FakeMemory memory_;
   decode::CulpritFinder finder_{memory_};
   ValueTracker tracker_{kPid, memory_, &finder_};
@@ -102,6 +108,26 @@ TEST_F(ValueTrackerTest, NothingIsKnownAfterALoss) {
   const Hit hit = hit_by(kIncrement);
   EXPECT_EQ(hit.old_value, MemoryValue{});
   EXPECT_EQ(hit.new_value, MemoryValue{});
+}
+
+TEST_F(ValueTrackerTest, OldValueTheCollectorSawNeedsNoHitBefore) {
+  tracker_.set_sees_all_writers(true);
+  tracker_.forget();
+  Hit hit = with_old(hit_by(kStore, 9, {9, Certainty::exact}), {8, Certainty::exact});
+  tracker_.update(hit, nullptr, {}, false);
+  EXPECT_EQ(hit.old_value, (MemoryValue{8, Certainty::exact}));
+  EXPECT_EQ(hit.new_value, (MemoryValue{9, Certainty::exact}));
+}
+
+TEST_F(ValueTrackerTest, OldValueTheCollectorSawIsNoMoreCertainThanItsWriters) {
+  Hit hit = with_old(hit_by(kStore, 9, {9, Certainty::exact}), {8, Certainty::exact});
+  tracker_.update(hit, nullptr, {}, false);
+  EXPECT_EQ(hit.old_value, (MemoryValue{8, Certainty::approximate}));
+}
+
+TEST_F(ValueTrackerTest, WhatAnotherThreadWroteSinceIsNotTakenForTheStore) {
+  const Hit hit = hit_by(kStore, 9, {12, Certainty::exact});
+  EXPECT_EQ(hit.new_value, (MemoryValue{9, Certainty::exact}));
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ enum class OutputFormat : std::uint8_t {
   text,
   json
 };  // automatic: text on a terminal, else JSON
-enum class CollectorChoice : std::uint8_t { automatic, perf, ptrace };
+enum class CollectorChoice : std::uint8_t { automatic, bpf, perf, ptrace };
 
 struct WatchOptions {
   std::string what;

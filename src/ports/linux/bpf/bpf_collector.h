@@ -1,0 +1,21 @@
+// The collector whose work at a hit is done by BPF programs, in the kernel.
+//
+// One event per thread and slot, on any CPU, inherited by the threads that start later; one ring
+// for all. Values are read at the trap. Needs CAP_BPF and CAP_PERFMON, BTF
+// (CONFIG_DEBUG_INFO_BTF), Linux 5.15, and an architecture on which programs on breakpoints are
+// known to be safe.
+//
+// Not exact yet: a thread that starts within microseconds of the attach may be seen twice or not at
+// all (an event has no program until set_program). perf's collector has no such hole.
+#pragma once
+
+#include <memory>
+
+#include "ports/linux/collector.h"
+
+namespace trapline::linux_port {
+
+// install() also fails with not_supported for StackMode::dwarf.
+[[nodiscard]] std::unique_ptr<Collector> make_bpf_collector();
+
+}  // namespace trapline::linux_port

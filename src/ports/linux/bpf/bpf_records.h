@@ -1,0 +1,39 @@
+// What the BPF programs write, from bytes to values. Pure: any bytes go in.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <variant>
+
+#include "ports/linux/perf_records.h"
+#include "trapline/base/units.h"
+#include "trapline/watch/hit.h"
+#include "trapline/watch/plan.h"
+
+namespace trapline::linux_port {
+
+struct BpfHit {
+  PerfSample sample;
+  std::array<char, 16> comm{};
+  MemoryValue old_value;
+  MemoryValue new_value;
+  // Where sample.stack points to, if it has anything.
+  std::array<std::byte, 8> stack_top{};
+};
+
+enum class BpfTaskEvent : std::uint8_t { fork, exit, exec, code_map };
+struct BpfTask {
+  BpfTaskEvent event{};
+  TaskRecord task;
+};
+
+// nullopt: it is a record about something else, or less than its kind promises.
+[[nodiscard]] std::optional<BpfTask> decode_bpf_task(std::span<const std::byte> record);
+// Replaces `hit`, which keeps its memory from call to call; false: as above. `slots`: the plan's.
+[[nodiscard]] bool decode_bpf_hit(std::span<const std::byte> record,
+                                  std::span<const SlotRequest> slots, BpfHit& hit);
+
+}  // namespace trapline::linux_port

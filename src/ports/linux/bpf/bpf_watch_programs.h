@@ -1,0 +1,61 @@
+// The BPF programs of a watch, loaded: what user space hands to them and reads from them.
+//
+// One thread. The programs and all they hold are gone when this is.
+//
+// Sources: bpf(2); libbpf's libbpf.h; kernel/events/core.c, perf_event_set_bpf_handler.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "base/failure.h"
+#include "ports/linux/bpf/watch_record.h"
+#include "trapline/base/units.h"
+
+namespace trapline::linux_port {
+
+// Whether programs on breakpoints are known to do no harm on this architecture. Error:
+// not_supported.
+[[nodiscard]] Result<void> programs_on_breakpoints_are_safe();
+
+class BpfWatchPrograms {
+ public:
+  // Loads the programs and sets those that tell of tasks; nothing can hit yet. `ring_bytes`: a
+  // power of two of pages. Errors: permission_denied; not_supported, with the kernel's reason;
+  // limit_reached.
+  [[nodiscard]] static Result<BpfWatchPrograms> load(const trapline_watch_config& config,
+                                                     ByteCount ring_bytes);
+  BpfWatchPrograms(BpfWatchPrograms&& other) noexcept;
+  BpfWatchPrograms& operator=(BpfWatchPrograms&& other) noexcept;
+  ~BpfWatchPrograms();
+
+  // For the events of a thread. `late`: its creator may already have been watched.
+  [[nodiscard]] int hit_program(bool late) const;
+  // Before a late thread gets its events. limit_reached: there are too many.
+  [[nodiscard]] Result<void> add_late_thread(ThreadId tid);
+  // Whether newly mapped code is told of.
+  [[nodiscard]] bool tells_code_maps() const;
+
+  // Readable when there is much to read.
+  [[nodiscard]] int descriptor() const;
+  // Calls visit(record) for what is in the ring, oldest first, until it returns false. Records are
+  // borrowed. Returns false if visit stopped it.
+  bool read(const std::function<bool(std::span<const std::byte>)>& visit);
+
+  struct Counters {
+    std::uint64_t lost_hits = 0;   // they happened, and no record of them is in the ring
+    std::uint64_t lost_tasks = 0;  // the same, of what happened to tasks
+  };
+  [[nodiscard]] Counters counters() const;
+
+ private:
+  struct Loaded;
+  explicit BpfWatchPrograms(std::unique_ptr<Loaded> loaded);
+
+  std::unique_ptr<Loaded> loaded_;
+};
+
+}  // namespace trapline::linux_port

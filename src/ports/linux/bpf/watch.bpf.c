@@ -1,0 +1,334 @@
+/* The BPF programs of a watch: what happens at the trap itself, in the kernel.
+ *
+ * on_hit runs at each hit of a watched thread and of those that inherited its events. It reads what
+ * was written, exchanges it for what the hit before left (the shadow), walks the user's stack and
+ * writes one record. All records of all CPUs go into one ring, so their order is the ring's; the
+ * order of values is that of the exchanges.
+ *
+ * A thread that is found late, after its creator may already have been watched, gets events of its
+ * own, with on_hit_of_late_thread. If it inherited as well, each access traps twice, the inherited
+ * event first: registers are filled, and looked at, in the order in which a thread got its events
+ * (kernel/events/core.c, group_index; arch/x86/kernel/hw_breakpoint.c, hw_breakpoint_handler).
+ *
+ * Contexts: on_hit in the debug exception, interrupts off, like an NMI where the kernel itself made
+ * the access; the others where their tracepoint is, in the kernel. Sources: bpf-helpers(7);
+ * kernel/bpf/ringbuf.c. */
+#include <linux/bpf.h>
+
+/* bpf.h first */
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "registers.bpf.h"
+#include "watch_record.h"
+
+/* The helpers that read memory ask for a licence compatible with the GPL. */
+const char watch_license[] SEC("license") = "Dual MIT/GPL";
+
+/* As much of the kernel's types as is used; the loader finds the members in the running kernel. */
+struct mm_struct;
+typedef struct {
+  int counter;
+} atomic_t;
+struct signal_struct {
+  atomic_t live; /* threads that have not ended */
+} __attribute__((preserve_access_index));
+struct task_struct {
+  int pid;
+  int tgid;
+  struct mm_struct* mm;
+  struct signal_struct* signal;
+} __attribute__((preserve_access_index));
+struct vm_area_struct {
+  unsigned long vm_flags;
+} __attribute__((preserve_access_index));
+enum { VM_EXEC = 4 }; /* include/linux/mm.h */
+
+const volatile struct trapline_watch_config config;
+
+/* Of a watch that does not follow children; else by process. */
+struct trapline_shadow shadows[TRAPLINE_MAX_SLOTS];
+struct shadow_key {
+  __u32 pid;
+  __u32 shadow;
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
+  __type(key, struct shadow_key);
+  __type(value, struct trapline_shadow);
+} shadows_of_processes SEC(".maps");
+
+/* Processes that share the memory of one that is watched (vfork), and whose memory that is. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1024);
+  __type(key, __u32);
+  __type(value, __u32);
+} sharers SEC(".maps");
+
+/* Late threads, and for each the slots (bits) that it has inherited. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 16384); /* preallocated: before Linux 6.1 programs of events take no other */
+  __type(key, __u32);
+  __type(value, __u64);
+} late_threads SEC(".maps");
+__u64 has_late_threads;
+
+/* The process watched first runs another program, or has ended. */
+__u64 first_has_left;
+
+/* Its children that are watched. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 16384); /* one, where children are not followed */
+  __type(key, __u32);
+  __type(value, __u8);
+} followed SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+} ring SEC(".maps");
+
+/* A record in the making: too big for the stack. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct trapline_hit_record);
+} scratch SEC(".maps");
+
+/* Counted for the reader. What the events themselves count is no measure: also that on which no
+ * program ran, as when this one read memory that is watched for reads. */
+__u64 lost_hits;  /* no room in the ring, or, where the kernel hit, no turn at its lock */
+__u64 lost_tasks; /* something that happened to a task was not written or not remembered */
+
+static __always_inline __u64 wakeup_flag(void) {
+  return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= config.wakeup_bytes ? BPF_RB_FORCE_WAKEUP
+                                                                            : BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline int is_followed(__u32 pid) {
+  if (pid == config.pid) return !first_has_left;
+  return config.follows_children && bpf_map_lookup_elem(&followed, &pid) != NULL;
+}
+
+static __always_inline void forget_values(__u32 pid) {
+  for (__u32 i = 0; i < TRAPLINE_MAX_SLOTS; ++i) {
+    if (i >= config.slot_count) break;
+    shadows[i].is_known = 0;
+    if (!config.follows_children) continue;
+    const struct shadow_key key = {.pid = pid, .shadow = i};
+    bpf_map_delete_elem(&shadows_of_processes, &key);
+  }
+}
+
+/* Its number may be given to another process, and it may start others that are not ours. */
+static __always_inline void unfollow(__u32 pid) {
+  forget_values(pid);
+  if (pid == config.pid) {
+    first_has_left = 1;
+  } else {
+    bpf_map_delete_elem(&followed, &pid);
+  }
+}
+
+/* What it wrote into memory that was not its own was perhaps no hit. */
+static __always_inline void stop_sharing(__u32 pid) {
+  const __u32* owner = bpf_map_lookup_elem(&sharers, &pid);
+  if (owner == NULL) return;
+  forget_values(*owner);
+  bpf_map_delete_elem(&sharers, &pid);
+}
+
+/* --- at a hit --- */
+
+static __always_inline int find_slot(__u64 address) {
+  for (__u32 slot = 0; slot < TRAPLINE_MAX_SLOTS; ++slot) {
+    if (slot >= config.slot_count) break;
+    if (config.slots[slot].address == address) return (int)slot;
+  }
+  return -1;
+}
+
+static __always_inline int is_double(__u32 tid, __u32 slot, int of_late_thread) {
+  __u64* inherited = bpf_map_lookup_elem(&late_threads, &tid);
+  if (inherited == NULL) return 0;
+  if (of_late_thread) return (*inherited >> slot & 1) != 0;
+  __sync_fetch_and_or(inherited, 1ull << slot);
+  return 0;
+}
+
+static __always_inline struct trapline_shadow* find_shadow(__u32 pid, __u32 index) {
+  if (!config.follows_children) return index < TRAPLINE_MAX_SLOTS ? &shadows[index] : NULL;
+  struct shadow_key key = {.pid = pid, .shadow = index};
+  struct trapline_shadow* found = bpf_map_lookup_elem(&shadows_of_processes, &key);
+  if (found != NULL) return found;
+  const struct trapline_shadow unknown = {};
+  bpf_map_update_elem(&shadows_of_processes, &key, &unknown, BPF_NOEXIST);
+  return bpf_map_lookup_elem(&shadows_of_processes, &key);
+}
+
+static __always_inline void read_values(struct trapline_hit_record* record, __u32 slot) {
+  const __u32 length = config.slots[slot].value_length;
+  const void* address = (const void*)config.slots[slot].value_address;
+  if (length == 0 || length > sizeof(__u64)) return;
+  struct trapline_shadow* shadow = find_shadow(record->pid, config.slots[slot].shadow);
+  if (shadow == NULL) return;
+  __u64 value = 0;
+  if (bpf_probe_read_user(&value, length, address) != 0) {
+    shadow->is_known = 0;
+    return;
+  }
+  if (config.traps_before) {
+    record->old_value = value;
+    record->flags |= TRAPLINE_OLD_KNOWN;
+    return;
+  }
+  record->new_value = value;
+  record->flags |= TRAPLINE_NEW_KNOWN;
+  if (shadow->is_known) record->flags |= TRAPLINE_OLD_KNOWN;
+  record->old_value = __sync_lock_test_and_set(&shadow->value, value);
+  shadow->is_known = 1;
+}
+
+static __always_inline __u32 frames_of(long bytes) {
+  return bytes > 0 ? bytes / sizeof(__u64) : 0;
+}
+
+static __always_inline int handle_hit(struct bpf_perf_event_data* context, int of_late_thread) {
+  const int slot = find_slot(context->addr);
+  if (slot < 0) return 0;
+  const __u64 id = bpf_get_current_pid_tgid();
+  const __u32 tid = (__u32)id;
+  if (has_late_threads && is_double(tid, slot, of_late_thread)) return 0;
+  const __u32 zero = 0;
+  struct trapline_hit_record* record = bpf_map_lookup_elem(&scratch, &zero);
+  if (record == NULL) return 0;
+
+  record->kind = TRAPLINE_HIT;
+  record->slot = slot;
+  record->pid = id >> 32;
+  record->tid = tid;
+  record->cpu = bpf_get_smp_processor_id();
+  record->flags = 0;
+  bpf_get_current_comm(record->comm, sizeof record->comm);
+  if (config.reads_values) read_values(record, slot);
+  record->registers = context->regs;
+  record->ip = trapline_instruction_pointer(&record->registers);
+  record->user_frames = 0;
+  record->kernel_frames = 0;
+  const int in_kernel = !trapline_is_user_mode(&record->registers);
+  if (in_kernel) {
+    record->flags |= TRAPLINE_IN_KERNEL;
+    bpf_probe_read_kernel(&record->registers, sizeof record->registers,
+                          (void*)bpf_task_pt_regs(bpf_get_current_task_btf()));
+  }
+  if (bpf_probe_read_user(&record->stack_top, sizeof record->stack_top,
+                          (void*)trapline_stack_pointer(&record->registers)) == 0)
+    record->flags |= TRAPLINE_STACK_TOP_KNOWN;
+  __u64 size = __builtin_offsetof(struct trapline_hit_record, user_chain);
+  if (config.walks_stack) {
+    long bytes =
+        bpf_get_stack(context, record->user_chain, sizeof record->user_chain, BPF_F_USER_STACK);
+    if (bytes < 0 || bytes > (long)sizeof record->user_chain) bytes = 0;
+    record->user_frames = frames_of(bytes);
+    size += bytes;
+    if (in_kernel) {
+      record->kernel_frames =
+          frames_of(bpf_get_stack(context, record->kernel_chain, sizeof record->kernel_chain, 0));
+      size = sizeof *record;
+    }
+  }
+  /* Late, so that the order of times is that of the ring but for what passes in between. */
+  record->time = bpf_ktime_get_ns();
+  if (bpf_ringbuf_output(&ring, record, size, wakeup_flag()) != 0)
+    __sync_fetch_and_add(&lost_hits, 1);
+  return 0;
+}
+
+SEC("perf_event")
+int on_hit(struct bpf_perf_event_data* context) {
+  return handle_hit(context, 0);
+}
+
+SEC("perf_event")
+int on_hit_of_late_thread(struct bpf_perf_event_data* context) {
+  return handle_hit(context, 1);
+}
+
+/* --- what becomes of tasks --- */
+
+static __always_inline void write_task(struct trapline_task_record* record) {
+  record->time = bpf_ktime_get_ns();
+  if (bpf_ringbuf_output(&ring, record, sizeof *record, wakeup_flag()) != 0)
+    __sync_fetch_and_add(&lost_tasks, 1);
+}
+
+static __always_inline void remember(void* map, const __u32* key, const void* value) {
+  if (bpf_map_update_elem(map, key, value, BPF_ANY) != 0) __sync_fetch_and_add(&lost_tasks, 1);
+}
+
+/* The child does not run yet. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
+  struct trapline_task_record record = {.kind = TRAPLINE_FORK,
+                                        .pid = child->tgid,
+                                        .tid = child->pid,
+                                        .parent_pid = parent->tgid,
+                                        .parent_tid = parent->pid};
+  if (!is_followed(record.parent_pid)) return 0;
+  const int is_process = record.pid != record.parent_pid;
+  if (is_process && child->mm == parent->mm) {
+    forget_values(record.parent_pid);
+    remember(&sharers, &record.pid, &record.parent_pid);
+  }
+  if (is_process && config.follows_children) {
+    const __u8 yes = 1;
+    remember(&followed, &record.pid, &yes);
+  }
+  if (has_late_threads) {
+    /* It has inherited from a late thread all that this one has, twice what this one has twice. */
+    const __u64* inherited = bpf_map_lookup_elem(&late_threads, &record.parent_tid);
+    if (inherited != NULL) {
+      const __u64 same = *inherited;
+      remember(&late_threads, &record.tid, &same);
+    }
+  }
+  write_task(&record);
+  return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct* task) {
+  struct trapline_task_record record = {.kind = TRAPLINE_EXIT, .pid = task->tgid, .tid = task->pid};
+  const int is_last = task->signal->live.counter == 0;
+  if (has_late_threads) bpf_map_delete_elem(&late_threads, &record.tid);
+  if (is_last) stop_sharing(record.pid);
+  if (!is_followed(record.pid)) return 0;
+  write_task(&record);
+  if (is_last) unfollow(record.pid);
+  return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct* task) {
+  struct trapline_task_record record = {.kind = TRAPLINE_EXEC, .pid = task->tgid, .tid = task->pid};
+  stop_sharing(record.pid);
+  if (!is_followed(record.pid)) return 0;
+  write_task(&record);
+  unfollow(record.pid);
+  return 0;
+}
+
+/* Called for every mapping of a file; its caller does not have to be watched by perf. */
+SEC("fentry/perf_event_mmap")
+int BPF_PROG(on_map, struct vm_area_struct* area) {
+  const __u64 id = bpf_get_current_pid_tgid();
+  struct trapline_task_record record = {
+      .kind = TRAPLINE_CODE_MAP, .pid = id >> 32, .tid = (__u32)id};
+  if (is_followed(record.pid) && (area->vm_flags & VM_EXEC)) write_task(&record);
+  return 0;
+}

@@ -1,0 +1,83 @@
+/* What the BPF programs and their reader share: the configuration, written before the programs are
+ * loaded, and the records that come out of the ring. Plain C: compiled for BPF and for the host. */
+#pragma once
+
+#include <linux/bpf_perf_event.h>
+#include <linux/types.h>
+
+enum {
+  TRAPLINE_MAX_SLOTS = 16,   /* kMaxPlanSlots, checked where both are known */
+  TRAPLINE_MAX_FRAMES = 127, /* the kernel's default, kernel.perf_event_max_stack */
+};
+
+/* One slot of the plan, and the bytes whose value is told with its hits. */
+struct trapline_slot {
+  __u64 address;
+  __u64 value_address;
+  __u32 value_length; /* 1 to 8 */
+  __u32 shadow;       /* which shadow holds them; slots that tell the same bytes share one */
+};
+
+struct trapline_watch_config {
+  struct trapline_slot slots[TRAPLINE_MAX_SLOTS];
+  __u32 slot_count;
+  __u32 pid;             /* the process that is watched */
+  __u32 wakeup_bytes;    /* how much has to be unread before the reader is woken */
+  __u8 follows_children; /* processes that it forks, too */
+  __u8 reads_values;
+  __u8 traps_before; /* memory at the trap holds what was there before the access */
+  __u8 walks_stack;
+};
+
+/* What the last hit left. */
+struct trapline_shadow {
+  __u64 value;
+  __u64 is_known;
+};
+
+enum trapline_record_kind {
+  TRAPLINE_HIT,
+  TRAPLINE_FORK,     /* of a thread (pid == parent_pid) or of a process */
+  TRAPLINE_EXIT,     /* of a thread */
+  TRAPLINE_EXEC,     /* the process runs another program */
+  TRAPLINE_CODE_MAP, /* the process has mapped code */
+};
+
+struct trapline_task_record {
+  __u32 kind;
+  __u32 pid;
+  __u32 tid;
+  __u32 parent_pid;
+  __u32 parent_tid;
+  __u32 unused;
+  __u64 time; /* ns, CLOCK_MONOTONIC */
+};
+
+enum trapline_hit_flags {
+  TRAPLINE_IN_KERNEL = 1,
+  TRAPLINE_OLD_KNOWN = 2,
+  TRAPLINE_NEW_KNOWN = 4,
+  TRAPLINE_STACK_TOP_KNOWN = 8,
+};
+
+/* The record ends after the user's chain, unless the hit was in the kernel: then both chains are
+ * there. Chains begin with the instruction itself. */
+struct trapline_hit_record {
+  __u32 kind;
+  __u32 slot;
+  __u32 pid;
+  __u32 tid;
+  __u32 cpu;
+  __u32 flags;
+  __u64 time; /* ns, CLOCK_MONOTONIC */
+  char comm[16];
+  __u64 old_value;
+  __u64 new_value;
+  __u64 stack_top;
+  __u64 ip;
+  bpf_user_pt_regs_t registers; /* of user mode, also where the hit was in the kernel */
+  __u32 user_frames;
+  __u32 kernel_frames;
+  __u64 user_chain[TRAPLINE_MAX_FRAMES];
+  __u64 kernel_chain[TRAPLINE_MAX_FRAMES];
+};
