@@ -30,7 +30,7 @@ function(trapline_bpf_skeleton TARGET SOURCE)
     VERBATIM)
   file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/bpf)
   add_custom_command(OUTPUT ${header}
-    COMMAND sh -c "\"${TRAPLINE_BPFTOOL}\" gen skeleton \"${object}\" name ${name}_bpf > \"${header}.new\" && mv \"${header}.new\" \"${header}\""
+    COMMAND sh -c "{ echo '// NOLINTBEGIN: generated'; \"${TRAPLINE_BPFTOOL}\" gen skeleton \"${object}\" name ${name}_bpf && echo '// NOLINTEND'; } > \"${header}.new\" && mv \"${header}.new\" \"${header}\""
     DEPENDS ${object}
     VERBATIM)
   target_sources(${TARGET} PRIVATE ${header})

@@ -122,9 +122,9 @@ mutation(setup_rollback_reversed
     [=[for (std::size_t index = end; index-- > 0;) {]=]
     [=[for (std::size_t index = 0; index < end; ++index) {]=])
 mutation(setup_rollback_calls_the_failed_cpu
-  detail/state_machine_setup.h [=[stop_below(index, number, instance));]=] [=[stop_below(index + 1, number, instance));]=])
+  detail/state_machine_setup.h [=[stop_below(index, number, instance);]=] [=[stop_below(index + 1, number, instance);]=])
 mutation(setup_rollback_forgotten
-  detail/state_machine_setup.h [=[static_cast<void>(stop_below(index, number, instance));]=] [=[]=])
+  detail/state_machine_setup.h [=[[[maybe_unused]] const auto stopped = stop_below(index, number, instance);]=] [=[]=])
 mutation(walk_rollback_calls_the_failed_state
   detail/state_machine_walk.h
     [=[if (const auto run = run_step(cpu, next, Direction::startup, nullptr, site); !run) return run;

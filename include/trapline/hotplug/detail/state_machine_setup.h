@@ -99,7 +99,7 @@ auto StateMachine<Port>::start_everywhere(StateNumber number, Instance* instance
     const CpuId cpu{static_cast<std::uint32_t>(index)};
     if (const auto started = run_where_due(cpu, number, Direction::startup, instance); !started) {
       // The first error is the one to return.
-      static_cast<void>(stop_below(index, number, instance));
+      [[maybe_unused]] const auto stopped = stop_below(index, number, instance);
       return started;
     }
   }

@@ -34,7 +34,7 @@ Result<void> self_test_bpf() {
   const SlotRequest slot{.address = RemoteAddress::of_local(&probed_word),
                          .length = ByteCount{sizeof probed_word},
                          .access = Access::write};
-  constexpr ByteCount kSmallRing{64 * 1024};
+  constexpr ByteCount kSmallRing{64ULL * 1024};
   auto programs = BpfWatchPrograms::load(config_for(slot), kSmallRing);
   if (!programs) return std::unexpected(std::move(programs.error()));
   const auto event = open_self_watch(slot);

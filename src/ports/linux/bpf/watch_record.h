@@ -5,6 +5,7 @@
 #include <linux/bpf_perf_event.h>
 #include <linux/types.h>
 
+/* NOLINTBEGIN(readability-identifier-naming): the names are C's */
 enum {
   TRAPLINE_MAX_SLOTS = 16,   /* kMaxPlanSlots, checked where both are known */
   TRAPLINE_MAX_FRAMES = 127, /* the kernel's default, kernel.perf_event_max_stack */
@@ -81,3 +82,4 @@ struct trapline_hit_record {
   __u64 user_chain[TRAPLINE_MAX_FRAMES];
   __u64 kernel_chain[TRAPLINE_MAX_FRAMES];
 };
+/* NOLINTEND(readability-identifier-naming) */
