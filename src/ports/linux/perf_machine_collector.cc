@@ -160,7 +160,7 @@ bool has_live_thread(ProcessId pid) {
   if (!threads) return false;
   return std::ranges::any_of(*threads, [&](ThreadId tid) {
     const auto status = read_status(pid, tid);
-    return status && status->state != 'Z' && status->state != 'X';
+    return status && !status->has_ended();
   });
 }
 

@@ -1,4 +1,5 @@
-// What perf's collectors have in common: a session that is there from install() to stop().
+// What the collectors on perf events have in common: a session that is there from install() to
+// stop().
 #pragma once
 
 #include <memory>

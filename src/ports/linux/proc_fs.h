@@ -51,6 +51,9 @@ struct ProcessStatus {
   std::optional<std::uint64_t> bounding_capabilities;   // CapBnd
   bool no_new_privileges = false;                       // prctl(PR_SET_NO_NEW_PRIVS)
   int seccomp_mode = 0;                                 // 0 off, 1 strict, 2 filter
+
+  // It runs no more, and may wait to be collected.
+  [[nodiscard]] bool has_ended() const { return state == 'Z' || state == 'X'; }
 };
 [[nodiscard]] std::expected<ProcessStatus, Error> parse_status(std::string_view text);
 

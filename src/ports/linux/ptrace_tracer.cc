@@ -125,7 +125,7 @@ Result<bool> Tracer::attach_thread(ThreadId tid) {
   }
   if (error == ESRCH) return false;
   const auto status = read_status(scope_.pid, tid);
-  if (!status || status->state == 'Z' || status->state == 'X') return false;
+  if (!status || status->has_ended()) return false;
   if (status->tracer.value == ::gettid()) {
     // The kernel attached it when a traced thread made it.
     add(tid, scope_.pid, true);

@@ -94,8 +94,7 @@ void append_holders(std::string& text, const Findings& findings) {
 constexpr const char* kLimits =
     "never seen  writes by another process (process_vm_writev, /proc/PID/mem) or by a device\n"
     "            writes by system calls (read(2) into the variable): seen by bpf and perf as root, "
-    "not "
-    "by ptrace\n";
+    "not by ptrace\n";
 
 const char* word_of(SlotHolder::Kind kind) {
   switch (kind) {

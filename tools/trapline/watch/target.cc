@@ -27,7 +27,7 @@ Result<linux_port::TargetScope> find_process(std::int32_t number) {
                 fmt::format("there is no process or thread {}", number));
   const auto status = linux_port::read_status(*pid);
   if (!status) return std::unexpected(status.error());
-  if (status->state == 'Z' || status->state == 'X') {
+  if (status->has_ended()) {
     return fail(ErrorCode::target_gone,
                 fmt::format("process {} ({}) has ended; its parent has not collected it yet",
                             number, status->name));

@@ -15,18 +15,16 @@
 #include "ports/linux/bpf/bpf_watch_programs.h"
 #include "ports/linux/followed_target.h"
 #include "ports/linux/monotonic_clock.h"
-#include "ports/linux/native_architecture.h"
 #include "ports/linux/perf_attach.h"
 #include "ports/linux/perf_event.h"
 #include "ports/linux/perf_negotiation.h"
 #include "ports/linux/perf_sample_builder.h"
+#include "ports/linux/perf_session_collector.h"
 #include "ports/linux/proc_fs.h"
 
 namespace trapline::linux_port {
 namespace {
 
-// The ring wakes its reader when it fills; sparse records are found by coming back this often.
-constexpr Nanoseconds kLookInterval{20'000'000};
 // As much as is read before the caller may look at its clock again.
 constexpr std::size_t kRecordsPerDrain = 1024;
 // The same while threads are looked for.
@@ -56,7 +54,6 @@ trapline_watch_config config_for(const TargetScope& scope, const Plan& plan,
   config.wakeup_bytes = static_cast<std::uint32_t>(options.ring_bytes.value / 8);
   config.follows_children = scope.follow_children ? 1 : 0;
   config.reads_values = reads_values ? 1 : 0;
-  config.traps_before = native_debug_architecture().traps_before_access ? 1 : 0;
   config.walks_stack = options.stack == StackMode::frame_pointer ? 1 : 0;
   return config;
 }
@@ -152,15 +149,22 @@ class BpfEvents final : public ThreadEvents {
   std::optional<Failure> refusal_;
 };
 
-class BpfCollector final : public Collector {
+// A watch that is installed.
+class Session {
  public:
-  [[nodiscard]] std::string_view name() const override { return "bpf"; }
-  [[nodiscard]] Result<InstallReport> install(const TargetScope& scope, const Plan& plan,
-                                              const CollectorOptions& options) override;
-  [[nodiscard]] std::span<const int> descriptors() const override { return descriptors_; }
-  [[nodiscard]] std::optional<Nanoseconds> drain_interval() const override { return kLookInterval; }
-  [[nodiscard]] Result<Drained> drain(SampleSink& sink) override;
-  void stop(SampleSink& sink) override;
+  Session(const TargetScope& scope, const Plan& plan, const CollectorOptions& options,
+          FollowedTarget target, std::unique_ptr<BpfEvents> events)
+      : scope_(scope),
+        plan_(plan),
+        target_(std::move(target)),
+        events_(std::move(events)),
+        builder_(plan, options) {
+    refresh_descriptors();
+  }
+
+  [[nodiscard]] std::span<const int> descriptors() const { return descriptors_; }
+  Collector::Drained drain(SampleSink& sink);
+  void finish(SampleSink& sink);
 
   // For FollowedTarget. An event without a ring does not tell by itself (kernel/events/core.c,
   // perf_poll). An exec is recorded.
@@ -174,17 +178,97 @@ class BpfCollector final : public Collector {
 
   TargetScope scope_;
   Plan plan_;
-  std::optional<FollowedTarget> target_;
-  std::unique_ptr<BpfEvents> events_;  // null before install() and after stop()
-  std::optional<PerfSampleBuilder> builder_;
+  FollowedTarget target_;
+  std::unique_ptr<BpfEvents> events_;
+  PerfSampleBuilder builder_;
   BpfWatchPrograms::Counters told_;
   std::vector<int> descriptors_;
   BpfHit hit_;  // reused
 };
 
+Collector::Drained Session::drain(SampleSink& sink) {
+  target_.check(monotonic_now(), *this);
+  Collector::Drained result;
+  result.more_pending = events_->read(
+      kRecordsPerDrain, [&](std::span<const std::byte> record) { handle(record, sink); });
+  if (!result.more_pending) {
+    tell_losses(sink);
+    target_.deliver_events(sink);
+    result.target_gone = target_.is_gone(*this);
+  }
+  refresh_descriptors();
+  return result;
+}
+
+void Session::finish(SampleSink& sink) {
+  events_->disable();
+  events_->read(kNoLimit, [&](std::span<const std::byte> record) { handle(record, sink); });
+  tell_losses(sink);
+  target_.check_finally();
+  target_.deliver_events(sink);
+}
+
+void Session::handle(std::span<const std::byte> record, SampleSink& sink) {
+  if (decode_bpf_hit(record, plan_.slots(), hit_)) {
+    auto sample = builder_.build(hit_.sample, hit_.comm);
+    if (!sample) return;
+    sample->hit.old_value = hit_.old_value;
+    sample->hit.new_value = hit_.new_value;
+    // Memory is not read later: what it held at the hit has come along.
+    sample->is_newest = false;
+    sink.on_sample(*sample);
+  } else if (const auto task = decode_bpf_task(record)) {
+    handle_task(*task, sink);
+  }
+}
+
+void Session::handle_task(const BpfTask& task, SampleSink& sink) {
+  switch (task.event) {
+    case BpfTaskEvent::fork:
+      target_.forked(task.task, sink);
+      break;
+    case BpfTaskEvent::exit:
+      target_.exited(task.task, sink);
+      break;
+    case BpfTaskEvent::exec:
+      target_.executed(task.task.pid);
+      break;
+    case BpfTaskEvent::code_map:
+      sink.on_event(
+          {.kind = TargetEvent::Kind::code_mapped, .pid = task.task.pid, .tid = task.task.tid});
+      break;
+  }
+}
+
+bool Session::is_hung_up() const {
+  if (!scope_.only_thread) return false;
+  const auto status = read_status(scope_.pid, *scope_.only_thread);
+  return !status || status->has_ended();
+}
+
+void Session::tell_losses(SampleSink& sink) {
+  const auto counters = events_->programs().counters();
+  if (counters.lost_hits != told_.lost_hits || counters.lost_tasks != told_.lost_tasks)
+    sink.on_gap();
+  if (counters.lost_hits != told_.lost_hits) sink.on_lost(counters.lost_hits - told_.lost_hits);
+  told_ = counters;
+}
+
+void Session::refresh_descriptors() {
+  descriptors_ = target_.descriptors();
+  descriptors_.push_back(events_->programs().descriptor());
+}
+
+class BpfCollector final : public PerfSessionCollector<Session> {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "bpf"; }
+  [[nodiscard]] Result<InstallReport> install(const TargetScope& scope, const Plan& plan,
+                                              const CollectorOptions& options) override;
+};
+
 Result<InstallReport> BpfCollector::install(const TargetScope& scope, const Plan& plan,
                                             const CollectorOptions& options) {
-  if (events_ || target_)
+  if (session_)
     return fail(ErrorCode::wrong_state,
                 "a collector installs one watch: make another collector for another watch");
   if (plan.slots().empty())
@@ -235,92 +319,8 @@ Result<InstallReport> BpfCollector::install(const TargetScope& scope, const Plan
     report.notes.emplace_back(
         "code of libraries that the target loads from now on may come out without names: this "
         "kernel lets no program see it mapped");
-  scope_ = scope;
-  plan_ = plan;
-  target_ = *std::move(target);
-  events_ = std::move(events);
-  builder_.emplace(plan, options);
-  refresh_descriptors();
+  session_ = std::make_unique<Session>(scope, plan, options, *std::move(target), std::move(events));
   return report;
-}
-
-Result<Collector::Drained> BpfCollector::drain(SampleSink& sink) {
-  if (!events_)
-    return fail(ErrorCode::wrong_state, "there is nothing to read: install a watch first");
-  const Nanoseconds now = monotonic_now();
-  target_->check(now, *this);
-  Drained result;
-  result.more_pending = events_->read(
-      kRecordsPerDrain, [&](std::span<const std::byte> record) { handle(record, sink); });
-  if (!result.more_pending) {
-    tell_losses(sink);
-    target_->deliver_events(sink);
-    result.target_gone = target_->is_gone(*this);
-  }
-  refresh_descriptors();
-  return result;
-}
-
-void BpfCollector::stop(SampleSink& sink) {
-  if (!events_) return;
-  events_->disable();
-  events_->read(kNoLimit, [&](std::span<const std::byte> record) { handle(record, sink); });
-  tell_losses(sink);
-  target_->check_finally();
-  target_->deliver_events(sink);
-  descriptors_.clear();
-  events_.reset();
-}
-
-void BpfCollector::handle(std::span<const std::byte> record, SampleSink& sink) {
-  if (decode_bpf_hit(record, plan_.slots(), hit_)) {
-    auto sample = builder_->build(hit_.sample, hit_.comm);
-    if (!sample) return;
-    sample->hit.old_value = hit_.old_value;
-    sample->hit.new_value = hit_.new_value;
-    // Memory is not read later: what it held at the hit has come along.
-    sample->is_newest = false;
-    sink.on_sample(*sample);
-  } else if (const auto task = decode_bpf_task(record)) {
-    handle_task(*task, sink);
-  }
-}
-
-void BpfCollector::handle_task(const BpfTask& task, SampleSink& sink) {
-  switch (task.event) {
-    case BpfTaskEvent::fork:
-      target_->forked(task.task, sink);
-      break;
-    case BpfTaskEvent::exit:
-      target_->exited(task.task, sink);
-      break;
-    case BpfTaskEvent::exec:
-      target_->executed(task.task.pid);
-      break;
-    case BpfTaskEvent::code_map:
-      sink.on_event(
-          {.kind = TargetEvent::Kind::code_mapped, .pid = task.task.pid, .tid = task.task.tid});
-      break;
-  }
-}
-
-bool BpfCollector::is_hung_up() const {
-  if (!scope_.only_thread) return false;
-  const auto status = read_status(scope_.pid, *scope_.only_thread);
-  return !status || status->state == 'Z' || status->state == 'X';
-}
-
-void BpfCollector::tell_losses(SampleSink& sink) {
-  const auto counters = events_->programs().counters();
-  if (counters.lost_hits != told_.lost_hits || counters.lost_tasks != told_.lost_tasks)
-    sink.on_gap();
-  if (counters.lost_hits != told_.lost_hits) sink.on_lost(counters.lost_hits - told_.lost_hits);
-  told_ = counters;
-}
-
-void BpfCollector::refresh_descriptors() {
-  descriptors_ = target_->descriptors();
-  descriptors_.push_back(events_->programs().descriptor());
 }
 
 }  // namespace

@@ -10,6 +10,9 @@
  * event first: registers are filled, and looked at, in the order in which a thread got its events
  * (kernel/events/core.c, group_index; arch/x86/kernel/hw_breakpoint.c, hw_breakpoint_handler).
  *
+ * Written for processors that trap after the access: only there programs on breakpoints are safe
+ * (bpf_watch_programs.h).
+ *
  * Contexts: on_hit in the debug exception, interrupts off, like an NMI where the kernel itself made
  * the access; the others where their tracepoint is, in the kernel. Sources: bpf-helpers(7);
  * kernel/bpf/ringbuf.c. */
@@ -180,11 +183,6 @@ static __always_inline void read_values(struct trapline_hit_record* record, __u3
   __u64 value = 0;
   if (bpf_probe_read_user(&value, length, address) != 0) {
     shadow->is_known = 0;
-    return;
-  }
-  if (config.traps_before) {
-    record->old_value = value;
-    record->flags |= TRAPLINE_OLD_KNOWN;
     return;
   }
   record->new_value = value;

@@ -26,7 +26,6 @@ struct trapline_watch_config {
   __u32 wakeup_bytes;    /* how much has to be unread before the reader is woken */
   __u8 follows_children; /* processes that it forks, too */
   __u8 reads_values;
-  __u8 traps_before; /* memory at the trap holds what was there before the access */
   __u8 walks_stack;
 };
 
