@@ -18,6 +18,7 @@
 #include "ports/linux/perf_attach.h"
 #include "ports/linux/perf_event.h"
 #include "ports/linux/perf_negotiation.h"
+#include "ports/linux/perf_ring_set.h"
 #include "ports/linux/perf_sample_builder.h"
 #include "ports/linux/perf_session_collector.h"
 #include "ports/linux/proc_fs.h"
@@ -95,30 +96,23 @@ class BpfEvents final : public ThreadEvents {
   // Why add() refused, where it was not for an event.
   [[nodiscard]] const std::optional<Failure>& refusal() const { return refusal_; }
 
-  // What is read here comes out of read() again.
+  // What is read here comes out of read() again. Births that are not come to are taken for late.
   void visit_births(const std::function<void(const TaskRecord&)>& visit) override {
-    // Those that are not come to are taken for late.
-    std::size_t left = kRecordsPerLook;
-    programs_.read([&](std::span<const std::byte> record) {
-      backlog_.emplace_back(record.begin(), record.end());
+    take(kRecordsPerLook, [&](std::span<const std::byte> record) {
       const auto task = decode_bpf_task(record);
       if (task && task->event == BpfTaskEvent::fork) visit(task->task);
-      return --left != 0;
     });
   }
 
-  // Calls visit(record) for at most `limit` records, oldest first; true if there may be more.
+  // Takes at most `limit` records out of the ring, and calls visit(record) for what was made at or
+  // before `until`, in the order of time; true if there may be more in the ring. (A program takes
+  // the time first and its place in the ring last, so the ring's order is not quite that of time.)
   template <typename Visitor>
-  bool read(std::size_t limit, Visitor visit) {
-    for (; !backlog_.empty(); backlog_.pop_front()) {
-      if (limit-- == 0) return true;
-      visit(std::span<const std::byte>(backlog_.front()));
-    }
-    if (limit == 0) return true;
-    return !programs_.read([&](std::span<const std::byte> record) {
-      visit(record);
-      return --limit != 0;
-    });
+  bool read(Nanoseconds until, std::size_t limit, Visitor visit) {
+    const bool emptied = take(limit, [](std::span<const std::byte>) {});
+    for (; !queue_.empty() && queue_.front().time <= until; queue_.pop_front())
+      visit(std::span<const std::byte>(queue_.front().bytes));
+    return !emptied;
   }
 
   // The latest first: a late thread's event stops before the inherited one that vouches for it.
@@ -142,10 +136,29 @@ class BpfEvents final : public ThreadEvents {
     return {};
   }
 
+  // Moves at most `limit` records from the ring into the queue, and shows each to look(record).
+  // False if it stopped at the limit.
+  template <typename Visitor>
+  bool take(std::size_t limit, Visitor look) {
+    return programs_.read([&](std::span<const std::byte> record) {
+      if (const auto time = time_of_bpf_record(record)) {
+        const auto place = std::ranges::upper_bound(queue_, *time, {}, &Queued::time);
+        queue_.insert(place, {*time, {record.begin(), record.end()}});
+        look(record);
+      }
+      return --limit != 0;
+    });
+  }
+
+  struct Queued {
+    Nanoseconds time;
+    std::vector<std::byte> bytes;
+  };
+
   BpfWatchPrograms programs_;
   std::vector<perf_event_attr> attributes_;  // by slot
   std::vector<PerfEvent> events_;
-  std::deque<std::vector<std::byte>> backlog_;  // read during the attach
+  std::deque<Queued> queue_;  // out of the ring, by time
   std::optional<Failure> refusal_;
 };
 
@@ -187,10 +200,13 @@ class Session {
 };
 
 Collector::Drained Session::drain(SampleSink& sink) {
-  target_.check(monotonic_now(), *this);
+  const Nanoseconds now = monotonic_now();
+  target_.check(now, *this);
+  const Nanoseconds until =
+      target_.seems_gone() ? PerfRingSet::kForever : PerfRingSet::settled_before(now);
   Collector::Drained result;
   result.more_pending = events_->read(
-      kRecordsPerDrain, [&](std::span<const std::byte> record) { handle(record, sink); });
+      until, kRecordsPerDrain, [&](std::span<const std::byte> record) { handle(record, sink); });
   if (!result.more_pending) {
     tell_losses(sink);
     target_.deliver_events(sink);
@@ -202,7 +218,8 @@ Collector::Drained Session::drain(SampleSink& sink) {
 
 void Session::finish(SampleSink& sink) {
   events_->disable();
-  events_->read(kNoLimit, [&](std::span<const std::byte> record) { handle(record, sink); });
+  events_->read(PerfRingSet::kForever, kNoLimit,
+                [&](std::span<const std::byte> record) { handle(record, sink); });
   tell_losses(sink);
   target_.check_finally();
   target_.deliver_events(sink);

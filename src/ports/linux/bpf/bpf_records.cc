@@ -61,6 +61,15 @@ MemoryValue value(std::uint64_t bits, bool is_known) {
 
 }  // namespace
 
+std::optional<Nanoseconds> time_of_bpf_record(std::span<const std::byte> record) {
+  constexpr std::size_t kPlace = offsetof(trapline_hit_record, time);
+  static_assert(kPlace == offsetof(trapline_task_record, time));
+  std::uint64_t time = 0;
+  if (record.size() < kPlace + sizeof time) return std::nullopt;
+  std::memcpy(&time, record.data() + kPlace, sizeof time);
+  return Nanoseconds{time};
+}
+
 std::optional<BpfTask> decode_bpf_task(std::span<const std::byte> record) {
   const auto kind = kind_of(record);
   if (!kind || record.size() < sizeof(trapline_task_record)) return std::nullopt;

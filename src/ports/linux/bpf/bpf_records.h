@@ -30,6 +30,8 @@ struct BpfTask {
   TaskRecord task;
 };
 
+// When the record was made; nullopt if it is too short to say.
+[[nodiscard]] std::optional<Nanoseconds> time_of_bpf_record(std::span<const std::byte> record);
 // nullopt: it is a record about something else, or less than its kind promises.
 [[nodiscard]] std::optional<BpfTask> decode_bpf_task(std::span<const std::byte> record);
 // Replaces `hit`, which keeps its memory from call to call; false: as above. `slots`: the plan's.

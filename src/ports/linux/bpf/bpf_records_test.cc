@@ -111,6 +111,14 @@ TEST(DecodeBpfHit, RecordsThatPromiseTooMuchAreNone) {
     EXPECT_FALSE(decode_bpf_hit(std::span(whole).first(size), kSlots, hit)) << size;
 }
 
+TEST(TimeOfBpfRecord, IsToldByEveryKind) {
+  EXPECT_EQ(time_of_bpf_record(bytes_of(some_hit())), Nanoseconds{99});
+  trapline_task_record task{};
+  task.time = 5;
+  EXPECT_EQ(time_of_bpf_record(bytes_of(task)), Nanoseconds{5});
+  EXPECT_FALSE(time_of_bpf_record(bytes_of(task, sizeof task - 1)).has_value());
+}
+
 TEST(DecodeBpfTask, EveryKindAndWhoItIsAbout) {
   for (const auto& [kind, event] :
        {std::pair{TRAPLINE_FORK, BpfTaskEvent::fork}, std::pair{TRAPLINE_EXIT, BpfTaskEvent::exit},

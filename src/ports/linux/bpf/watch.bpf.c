@@ -2,8 +2,8 @@
  *
  * on_hit runs at each hit of a watched thread and of those that inherited its events. It reads what
  * was written, exchanges it for what the hit before left (the shadow), walks the user's stack and
- * writes one record. All records of all CPUs go into one ring, so their order is the ring's; the
- * order of values is that of the exchanges.
+ * writes one record. All records of all CPUs go into one ring; the reader puts them in the order of
+ * time. The order of values is that of the exchanges.
  *
  * A thread that is found late, after its creator may already have been watched, gets events of its
  * own, with on_hit_of_late_thread. If it inherited as well, each access traps twice, the inherited
