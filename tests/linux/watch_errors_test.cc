@@ -240,9 +240,10 @@ void expect_ptrace_with_a_note(const std::string& out) {
   EXPECT_EQ(start.value("type", ""), "start") << out;
   EXPECT_EQ(start.value("collector", ""), "ptrace");
   const auto notes = start.value("notes", nlohmann::json::array());
-  // That system calls go unseen is the other one.
-  ASSERT_EQ(notes.size(), 2U) << start.dump();
-  EXPECT_THAT(notes[0].get<std::string>(),
+  // That system calls go unseen is the third one.
+  ASSERT_EQ(notes.size(), 3U) << start.dump();
+  EXPECT_THAT(notes[0].get<std::string>(), HasSubstr("collector bpf was not used"));
+  EXPECT_THAT(notes[1].get<std::string>(),
               AllOf(HasSubstr("collector perf was not used"), names_what_forbids_perf()));
   EXPECT_THAT(out, HasSubstr("\n{\"type\":\"hit\""));
 }

@@ -34,10 +34,6 @@ using testing::wait_for;
 
 constexpr std::size_t kSlots = 4;
 
-constexpr const char* kBpfAttachIsNotExact =
-    "collector bpf may miss or double a thread that starts within microseconds of the attach "
-    "(bpf_collector.h)";
-
 class EventStorm : public ::testing::TestWithParam<EventCollectorKind> {};
 INSTANTIATE_TEST_SUITE_P(Collectors, EventStorm, ::testing::ValuesIn(kEventCollectors),
                          name_of_kind);
@@ -87,7 +83,8 @@ std::multiset<std::uint64_t> numbers_seen(const std::vector<RecordedHit>& hits,
   return numbers;
 }
 
-void expect_storm_is_seen_whole(std::unique_ptr<Collector> collector, std::size_t word_count) {
+void expect_storm_is_seen_whole(const EventCollectorKind& kind, std::size_t word_count) {
+  const auto collector = kind.make();
   TargetProcess target([word_count](SharedPage& page) { storm(page, word_count); });
   ASSERT_TRUE(wait_for(target.shared().ready, 1));
   RecordingSink sink;
@@ -104,7 +101,11 @@ void expect_storm_is_seen_whole(std::unique_ptr<Collector> collector, std::size_
   const std::uint64_t last = target.shared().writes;
   collector->stop(sink);
   EXPECT_TRUE(slots_get_free(ThreadId{target.pid().value}, kSlots));
-  EXPECT_EQ(sink.lost, 0U);
+  // What a thread wrote that had inherited an event without a program yet, before install()
+  // returned.
+  if (kind.name != "bpf") {
+    EXPECT_EQ(sink.lost, 0U);
+  }
 
   for (std::size_t i = 0; i < word_count; ++i) {
     const auto seen = numbers_seen(sink.hits, RemoteAddress::of_local(&words[i]));
@@ -118,13 +119,11 @@ void expect_storm_is_seen_whole(std::unique_ptr<Collector> collector, std::size_
 }
 
 TEST_P(EventStorm, ThreadsThatStartDuringTheAttachAreSeenOnceEach) {
-  if (GetParam().name == "bpf") GTEST_SKIP() << kBpfAttachIsNotExact;
-  for (int round = 0; round < 5; ++round) expect_storm_is_seen_whole(GetParam().make(), 1);
+  for (int round = 0; round < 5; ++round) expect_storm_is_seen_whole(GetParam(), 1);
 }
 
 TEST_P(EventStorm, SoTheyAreWhenDoublesHaveNoRoomInTheRegisters) {
-  if (GetParam().name == "bpf") GTEST_SKIP() << kBpfAttachIsNotExact;
-  for (int round = 0; round < 3; ++round) expect_storm_is_seen_whole(GetParam().make(), 3);
+  for (int round = 0; round < 3; ++round) expect_storm_is_seen_whole(GetParam(), 3);
 }
 
 TEST_P(EventStorm, WhatATinyRingLosesIsCountedExactly) {

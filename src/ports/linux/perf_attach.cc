@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ports/linux/perf_clock.h"
+#include "ports/linux/perf_records.h"
 #include "ports/linux/proc_fs.h"
 
 namespace trapline::linux_port {
@@ -19,8 +20,9 @@ constexpr Nanoseconds kChaseAtMost{2'000'000'000};
 
 class Attach {
  public:
-  Attach(ThreadEvents& events, const ExplainOpenError& explain)
-      : events_(events), explain_(explain) {}
+  Attach(PerfEventSet& events, PerfRingSet& rings, PerfTwinFilter& filter,
+         const ExplainOpenError& explain)
+      : events_(events), rings_(rings), filter_(filter), explain_(explain) {}
 
   Result<PerfAttachReport> one_thread(const TargetScope& scope) {
     if (auto added = add(*scope.only_thread, false); !added)
@@ -55,8 +57,10 @@ class Attach {
   // Those that need events of their own and were not looked at before.
   std::vector<ThreadId> take_new(const std::vector<ThreadId>& listed) {
     // After the list was made, so that the records of everybody on it are there.
-    events_.visit_births([this](const TaskRecord& task) {
-      ancestry_.created(task.tid, task.parent_tid, task.time);
+    rings_.visit_new([this](RecordHeader header, std::span<const std::byte> bytes) {
+      if (header.kind != RecordKind::fork) return;
+      if (const auto task = decode_task(bytes))
+        ancestry_.created(task->tid, task->parent_tid, task->time);
     });
     std::vector<ThreadId> unwatched;
     for (const ThreadId tid : listed) {
@@ -73,21 +77,22 @@ class Attach {
 
   Result<void> add(ThreadId tid, bool late) {
     seen_.insert(tid.value);
-    const auto opened = events_.add(tid, late);
+    const auto opened = events_.add_thread(tid, late, filter_);
     if (!opened) return std::unexpected(explain_(tid, opened.error()));
-    if (*opened == ThreadEvents::Opened::thread_ended) return {};
+    if (*opened == PerfEventSet::Opened::thread_ended) return {};
     ancestry_.watched_since(tid, perf_clock_now());
     ++report_.threads;
     return {};
   }
 
   Result<PerfAttachReport> finish(ThreadId asked_for) {
-    if (report_.threads == 0)
-      return std::unexpected(explain_(asked_for, ThreadEvents::OpenError{ESRCH, 0}));
+    if (report_.threads == 0) return std::unexpected(explain_(asked_for, SlotOpenError{ESRCH, 0}));
     return std::move(report_);
   }
 
-  ThreadEvents& events_;
+  PerfEventSet& events_;
+  PerfRingSet& rings_;
+  PerfTwinFilter& filter_;
   const ExplainOpenError& explain_;
   PerfAncestry ancestry_;
   std::unordered_set<std::int32_t> seen_;
@@ -118,9 +123,10 @@ bool PerfAncestry::has_inherited(ThreadId tid) const {
   return false;
 }
 
-Result<PerfAttachReport> attach_threads(const TargetScope& scope, ThreadEvents& events,
+Result<PerfAttachReport> attach_threads(const TargetScope& scope, PerfEventSet& events,
+                                        PerfRingSet& rings, PerfTwinFilter& filter,
                                         const ExplainOpenError& explain) {
-  Attach attach(events, explain);
+  Attach attach(events, rings, filter, explain);
   return scope.only_thread ? attach.one_thread(scope) : attach.all_threads(scope);
 }
 

@@ -6,10 +6,8 @@
 // (fork, in the ring) proves that it inherited, and PerfTwinFilter removes what turns out double.
 #pragma once
 
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <expected>
 #include <functional>
 #include <string>
 #include <unordered_map>
@@ -17,7 +15,8 @@
 
 #include "base/failure.h"
 #include "ports/linux/collector.h"
-#include "ports/linux/perf_records.h"
+#include "ports/linux/perf_event_set.h"
+#include "ports/linux/perf_ring_set.h"
 #include "trapline/base/units.h"
 
 namespace trapline::linux_port {
@@ -47,62 +46,12 @@ struct PerfAttachReport {
   std::vector<std::string> notes;
 };
 
-// The events of a watch, as attaching sees them.
-class ThreadEvents {
- public:
-  struct OpenError {
-    int error = 0;
-    std::size_t slot = 0;
-  };
-  enum class Opened : std::uint8_t {
-    all,
-    thread_ended,     // before or in between
-    doubles_refused,  // late threads only: what is watched already had no room a second time
-  };
-
-  ThreadEvents() = default;
-  ThreadEvents(const ThreadEvents&) = delete;
-  ThreadEvents& operator=(const ThreadEvents&) = delete;
-  virtual ~ThreadEvents() = default;
-
-  // Opens and enables all events of a thread. A thread is late if a thread that was watched already
-  // may have created it.
-  virtual std::expected<Opened, OpenError> add(ThreadId tid, bool late) = 0;
-  // Calls visit(record) for every thread that was seen to begin since the last call.
-  virtual void visit_births(const std::function<void(const TaskRecord&)>& visit) = 0;
-};
-
-// Opens the events of a thread by open_one(slot, place), one for each slot in each of `places`
-// places (CPUs). Its error is an errno.
-template <typename OpenOne>
-std::expected<ThreadEvents::Opened, ThreadEvents::OpenError> open_thread_events(std::size_t slots,
-                                                                                std::size_t places,
-                                                                                bool late,
-                                                                                OpenOne open_one) {
-  const std::size_t count = places * slots;
-  auto outcome = ThreadEvents::Opened::all;
-  for (std::size_t i = 0; i < count; ++i) {
-    // In each place a late thread has inherited the first p of the n slots, for some p. Others hold
-    // o registers in every thread, and o + n registers there are, or the first threads would have
-    // been refused. So filled from the other end it has room for at least the n - p that it lacks,
-    // and what is refused after them is a double.
-    const std::size_t index = late ? count - 1 - i : i;
-    const std::size_t slot = index % slots;
-    const std::expected<void, int> opened = open_one(slot, index / slots);
-    if (opened) continue;
-    if (opened.error() == ESRCH) return ThreadEvents::Opened::thread_ended;
-    if (!late || opened.error() != ENOSPC)
-      return std::unexpected(ThreadEvents::OpenError{opened.error(), slot});
-    outcome = ThreadEvents::Opened::doubles_refused;
-  }
-  return outcome;
-}
-
 // `explain` makes the sentence for an event that was refused. After an error the caller drops the
 // events.
-using ExplainOpenError = std::function<Failure(ThreadId, const ThreadEvents::OpenError&)>;
+using ExplainOpenError = std::function<Failure(ThreadId, const SlotOpenError&)>;
 [[nodiscard]] Result<PerfAttachReport> attach_threads(const TargetScope& scope,
-                                                      ThreadEvents& events,
+                                                      PerfEventSet& events, PerfRingSet& rings,
+                                                      PerfTwinFilter& filter,
                                                       const ExplainOpenError& explain);
 
 }  // namespace trapline::linux_port

@@ -8,6 +8,7 @@
 
 #include <linux/perf_event.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -51,6 +52,12 @@ struct PerfEventOptions {
 
 // What samples of events with these options look like; the same for every slot of a plan.
 [[nodiscard]] SampleLayout layout_of(const perf_event_attr& attributes);
+
+// Which event of a plan could not be opened, and the errno.
+struct SlotOpenError {
+  int error = 0;
+  std::size_t slot = 0;
+};
 
 class PerfEvent {
  public:

@@ -1,6 +1,7 @@
 #include "ports/linux/perf_event_set.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace trapline::linux_port {
@@ -16,11 +17,26 @@ std::expected<void, int> PerfEventSet::open_one(ThreadId tid, std::size_t cpu, s
   return {};
 }
 
-std::expected<ThreadEvents::Opened, ThreadEvents::OpenError> PerfEventSet::add_thread(
+std::expected<PerfEventSet::Opened, SlotOpenError> PerfEventSet::add_thread(
     ThreadId tid, bool late, PerfTwinFilter& filter) {
-  return open_thread_events(
-      attributes_.size(), rings_.cpus().size(), late,
-      [&](std::size_t slot, std::size_t cpu) { return open_one(tid, cpu, slot, late, filter); });
+  const std::size_t slots = attributes_.size();
+  const std::size_t count = rings_.cpus().size() * slots;
+  Opened outcome = Opened::all;
+  for (std::size_t i = 0; i < count; ++i) {
+    // On each CPU a late thread has inherited the first p of the n slots, for some p. Others hold o
+    // registers in every thread, and o + n registers there are, or the first threads would have
+    // been refused. So filled from the other end it has room for at least the n - p that it lacks,
+    // and what is refused after them is a double.
+    const std::size_t index = late ? count - 1 - i : i;
+    const std::size_t slot = index % slots;
+    const auto opened = open_one(tid, index / slots, slot, late, filter);
+    if (opened) continue;
+    if (opened.error() == ESRCH) return Opened::thread_ended;
+    if (!late || opened.error() != ENOSPC)
+      return std::unexpected(SlotOpenError{opened.error(), slot});
+    outcome = Opened::doubles_refused;
+  }
+  return outcome;
 }
 
 void PerfEventSet::close(std::uint64_t id) {

@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "ports/linux/perf_attach.h"
 #include "ports/linux/perf_cpu_rings.h"
 #include "ports/linux/perf_event.h"
 #include "ports/linux/perf_twin_filter.h"
@@ -47,9 +46,15 @@ class PerfEventSet {
     attributes_ = std::move(attributes);
   }
 
-  // As ThreadEvents::add; the events of a late thread are suspects to `filter`.
-  [[nodiscard]] std::expected<ThreadEvents::Opened, ThreadEvents::OpenError> add_thread(
-      ThreadId tid, bool late, PerfTwinFilter& filter);
+  enum class Opened : std::uint8_t {
+    all,
+    thread_ended,     // before or in between
+    doubles_refused,  // late threads only: what is watched already had no room a second time
+  };
+  // Opens and enables all events of a thread. A thread is late if a thread that was watched already
+  // may have created it: then its events are suspects to `filter`.
+  [[nodiscard]] std::expected<Opened, SlotOpenError> add_thread(ThreadId tid, bool late,
+                                                                PerfTwinFilter& filter);
 
   // Closes one event, and with it all that was inherited from it.
   void close(std::uint64_t id);

@@ -1,8 +1,6 @@
 #include "ports/linux/perf_install.h"
 
 #include <algorithm>
-#include <functional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,28 +38,6 @@ Result<CpuChoice> choose_cpus(std::size_t threads, std::size_t slots) {
                     std::to_string(needed) + " descriptors, and the limit is " +
                     std::to_string(available) + " (ulimit -Hn)"}};
 }
-
-// The events of a thread, one per CPU and slot, and the records of births in their rings.
-class RingThreadEvents final : public ThreadEvents {
- public:
-  RingThreadEvents(PerfEventSet& events, PerfRingSet& rings, PerfTwinFilter& filter)
-      : events_(events), rings_(rings), filter_(filter) {}
-
-  std::expected<Opened, OpenError> add(ThreadId tid, bool late) override {
-    return events_.add_thread(tid, late, filter_);
-  }
-  void visit_births(const std::function<void(const TaskRecord&)>& visit) override {
-    rings_.visit_new([&](RecordHeader header, std::span<const std::byte> bytes) {
-      if (header.kind != RecordKind::fork) return;
-      if (const auto task = decode_task(bytes)) visit(*task);
-    });
-  }
-
- private:
-  PerfEventSet& events_;
-  PerfRingSet& rings_;
-  PerfTwinFilter& filter_;
-};
 
 std::vector<perf_event_attr> attributes_of(const Plan& plan, PerfEventOptions options) {
   std::vector<perf_event_attr> attributes;
@@ -103,11 +79,10 @@ Result<PerfInstallation> install_perf(const TargetScope& scope, const Plan& plan
   made.events.set_attributes(std::move(attributes));
   for (PerfRing& ring : made.events.rings().rings()) made.rings.add(ring.reader());
 
-  RingThreadEvents thread_events(made.events, made.rings, made.filter);
-  auto attached =
-      attach_threads(scope, thread_events, [&](ThreadId tid, const ThreadEvents::OpenError& error) {
-        return explain_thread_error(scope, plan, tid, error);
-      });
+  auto attached = attach_threads(scope, made.events, made.rings, made.filter,
+                                 [&](ThreadId tid, const SlotOpenError& error) {
+                                   return explain_thread_error(scope, plan, tid, error);
+                                 });
   if (!attached) return std::unexpected(std::move(attached.error()));
 
   made.report = {.cpus = cpus->set,

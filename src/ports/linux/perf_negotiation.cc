@@ -72,7 +72,7 @@ Result<PerfEventOptions> negotiate(const std::vector<ThreadId>& threads,
 }
 
 Failure explain_thread_error(const TargetScope& scope, const Plan& plan, ThreadId tid,
-                             const ThreadEvents::OpenError& error) {
+                             const SlotOpenError& error) {
   return explain_open_error(error.error, OpenContext{.pid = scope.pid,
                                                      .tid = tid,
                                                      .slot = plan.slots()[error.slot],

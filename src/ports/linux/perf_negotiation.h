@@ -8,7 +8,6 @@
 
 #include "base/failure.h"
 #include "ports/linux/collector.h"
-#include "ports/linux/perf_attach.h"
 #include "ports/linux/perf_event.h"
 #include "trapline/base/units.h"
 #include "trapline/watch/plan.h"
@@ -32,7 +31,7 @@ std::size_t raise_descriptor_limit();
                                                  std::optional<CpuId> cpu);
 
 [[nodiscard]] Failure explain_thread_error(const TargetScope& scope, const Plan& plan, ThreadId tid,
-                                           const ThreadEvents::OpenError& error);
+                                           const SlotOpenError& error);
 
 // What had to be left out, one sentence each.
 void add_negotiation_notes(const PerfEventOptions& allowed, const TargetScope& scope,

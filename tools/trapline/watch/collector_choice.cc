@@ -22,18 +22,17 @@ namespace {
 // One row per collector, in order of preference.
 struct Candidate {
   CollectorChoice choice;
-  bool is_automatic;  // not only by name
   const char* name;
   Result<void> (*self_test)();
   std::unique_ptr<linux_port::Collector> (*make)();
 };
 
 constexpr std::array kCandidates{
-    Candidate{CollectorChoice::bpf, false, "bpf", linux_port::self_test_bpf,
+    Candidate{CollectorChoice::bpf, "bpf", linux_port::self_test_bpf,
               linux_port::make_bpf_collector},
-    Candidate{CollectorChoice::perf, true, "perf", linux_port::self_test_perf,
+    Candidate{CollectorChoice::perf, "perf", linux_port::self_test_perf,
               linux_port::make_perf_collector},
-    Candidate{CollectorChoice::ptrace, true, "ptrace", linux_port::self_test_ptrace,
+    Candidate{CollectorChoice::ptrace, "ptrace", linux_port::self_test_ptrace,
               linux_port::make_ptrace_collector},
 };
 
@@ -95,8 +94,7 @@ Result<InstalledCollector> install_collector(const WatchOptions& options,
   std::vector<std::string> refusals;
   std::optional<Failure> taken;  // what tells most where no collector gets a register
   for (const Candidate& candidate : kCandidates) {
-    if (options.collector == CollectorChoice::automatic ? !candidate.is_automatic
-                                                        : options.collector != candidate.choice)
+    if (options.collector != CollectorChoice::automatic && options.collector != candidate.choice)
       continue;
     auto installed = try_candidate(candidate, options, scope, plan);
     if (installed) {

@@ -1,21 +1,20 @@
 #include "ports/linux/bpf/bpf_collector.h"
 
-#include <algorithm>
+#include <unistd.h>
+
 #include <cerrno>
-#include <deque>
-#include <functional>
 #include <limits>
 #include <memory>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "ports/linux/bpf/bpf_events.h"
+#include "ports/linux/bpf/bpf_record_queue.h"
 #include "ports/linux/bpf/bpf_records.h"
 #include "ports/linux/bpf/bpf_watch_programs.h"
 #include "ports/linux/followed_target.h"
 #include "ports/linux/monotonic_clock.h"
-#include "ports/linux/perf_attach.h"
 #include "ports/linux/perf_event.h"
 #include "ports/linux/perf_negotiation.h"
 #include "ports/linux/perf_ring_set.h"
@@ -28,8 +27,6 @@ namespace {
 
 // As much as is read before the caller may look at its clock again.
 constexpr std::size_t kRecordsPerDrain = 1024;
-// The same while threads are looked for.
-constexpr std::size_t kRecordsPerLook = 16'384;
 constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 constexpr std::uint64_t kWordBytes = 8;
 static_assert(TRAPLINE_MAX_SLOTS == kMaxPlanSlots);
@@ -52,6 +49,7 @@ trapline_watch_config config_for(const TargetScope& scope, const Plan& plan,
   }
   config.slot_count = static_cast<std::uint32_t>(slots.size());
   config.pid = static_cast<std::uint32_t>(scope.pid.value);
+  config.watcher_pid = static_cast<std::uint32_t>(::getpid());
   config.wakeup_bytes = static_cast<std::uint32_t>(options.ring_bytes.value / 8);
   config.follows_children = scope.follow_children ? 1 : 0;
   config.reads_values = reads_values ? 1 : 0;
@@ -64,7 +62,8 @@ Result<BpfWatchPrograms> load_programs(const TargetScope& scope, const Plan& pla
                                        CollectorOptions options) {
   constexpr std::uint64_t kLeastBytes = 4096;
   while (true) {
-    auto programs = BpfWatchPrograms::load(config_for(scope, plan, options), options.ring_bytes);
+    auto programs = BpfWatchPrograms::load(config_for(scope, plan, options), options.ring_bytes,
+                                           BpfWatchPrograms::Told::hits_and_tasks);
     if (programs || programs.error().error.code != ErrorCode::limit_reached ||
         options.ring_bytes.value <= kLeastBytes)
       return programs;
@@ -72,106 +71,17 @@ Result<BpfWatchPrograms> load_programs(const TargetScope& scope, const Plan& pla
   }
 }
 
-// The events of all threads, and the ring that their programs write into.
-class BpfEvents final : public ThreadEvents {
- public:
-  BpfEvents(BpfWatchPrograms programs, std::vector<perf_event_attr> attributes)
-      : programs_(std::move(programs)), attributes_(std::move(attributes)) {}
-
-  std::expected<Opened, OpenError> add(ThreadId tid, bool late) override {
-    if (late) {
-      if (auto noted = programs_.add_late_thread(tid); !noted) return refuse(noted.error());
-    }
-    constexpr std::size_t kAllCpusAtOnce = 1;
-    const auto opened = open_thread_events(
-        attributes_.size(), kAllCpusAtOnce, late,
-        [&](std::size_t slot, std::size_t) { return open_one(tid, slot, late); });
-    // What holds its registers is inherited, perhaps from an event that had no program yet.
-    if (opened == Opened::doubles_refused)
-      return refuse({{ErrorCode::not_supported, ENOSPC},
-                     "threads start so fast that one has all debug registers taken by events that "
-                     "may be without a program: use --collector perf"});
-    return opened;
-  }
-  // Why add() refused, where it was not for an event.
-  [[nodiscard]] const std::optional<Failure>& refusal() const { return refusal_; }
-
-  // What is read here comes out of read() again. Births that are not come to are taken for late.
-  void visit_births(const std::function<void(const TaskRecord&)>& visit) override {
-    take(kRecordsPerLook, [&](std::span<const std::byte> record) {
-      const auto task = decode_bpf_task(record);
-      if (task && task->event == BpfTaskEvent::fork) visit(task->task);
-    });
-  }
-
-  // Takes at most `limit` records out of the ring, and calls visit(record) for what was made at or
-  // before `until`, in the order of time; true if there may be more in the ring. (A program takes
-  // the time first and its place in the ring last, so the ring's order is not quite that of time.)
-  template <typename Visitor>
-  bool read(Nanoseconds until, std::size_t limit, Visitor visit) {
-    const bool emptied = take(limit, [](std::span<const std::byte>) {});
-    for (; !queue_.empty() && queue_.front().time <= until; queue_.pop_front())
-      visit(std::span<const std::byte>(queue_.front().bytes));
-    return !emptied;
-  }
-
-  // The latest first: a late thread's event stops before the inherited one that vouches for it.
-  void disable() {
-    std::for_each(events_.rbegin(), events_.rend(),
-                  [](const PerfEvent& event) { event.disable(); });
-  }
-  [[nodiscard]] const BpfWatchPrograms& programs() const { return programs_; }
-
- private:
-  std::unexpected<OpenError> refuse(Failure reason) {
-    refusal_ = std::move(reason);
-    return std::unexpected(OpenError{refusal_->error.os_errno, 0});
-  }
-  std::expected<void, int> open_one(ThreadId tid, std::size_t slot, bool late) {
-    auto event = PerfEvent::open(attributes_[slot], tid, std::nullopt);
-    if (!event) return std::unexpected(event.error());
-    if (auto set = event->set_program(programs_.hit_program(late)); !set) return set;
-    if (auto enabled = event->enable(); !enabled) return enabled;
-    events_.push_back(*std::move(event));
-    return {};
-  }
-
-  // Moves at most `limit` records from the ring into the queue, and shows each to look(record).
-  // False if it stopped at the limit.
-  template <typename Visitor>
-  bool take(std::size_t limit, Visitor look) {
-    return programs_.read([&](std::span<const std::byte> record) {
-      if (const auto time = time_of_bpf_record(record)) {
-        const auto place = std::ranges::upper_bound(queue_, *time, {}, &Queued::time);
-        queue_.insert(place, {*time, {record.begin(), record.end()}});
-        look(record);
-      }
-      return --limit != 0;
-    });
-  }
-
-  struct Queued {
-    Nanoseconds time;
-    std::vector<std::byte> bytes;
-  };
-
-  BpfWatchPrograms programs_;
-  std::vector<perf_event_attr> attributes_;  // by slot
-  std::vector<PerfEvent> events_;
-  std::deque<Queued> queue_;  // out of the ring, by time
-  std::optional<Failure> refusal_;
-};
-
 // A watch that is installed.
 class Session {
  public:
+  struct Installed {
+    FollowedTarget target;
+    std::unique_ptr<BpfWatchPrograms> programs;
+    BpfEvents events;  // borrows the programs
+  };
   Session(const TargetScope& scope, const Plan& plan, const CollectorOptions& options,
-          FollowedTarget target, std::unique_ptr<BpfEvents> events)
-      : scope_(scope),
-        plan_(plan),
-        target_(std::move(target)),
-        events_(std::move(events)),
-        builder_(plan, options) {
+          Installed installed)
+      : scope_(scope), plan_(plan), installed_(std::move(installed)), builder_(plan, options) {
     refresh_descriptors();
   }
 
@@ -186,43 +96,53 @@ class Session {
  private:
   void handle(std::span<const std::byte> record, SampleSink& sink);
   void handle_task(const BpfTask& task, SampleSink& sink);
+  [[nodiscard]] bool is_born_incomplete(const BpfTask& birth) const;
+  // Watches whoever turned out not to be.
+  void look_again(SampleSink& sink);
   void tell_losses(SampleSink& sink);
+  // Hits for which no program ran.
+  void tell_missed(SampleSink& sink);
   void refresh_descriptors();
 
   TargetScope scope_;
   Plan plan_;
-  FollowedTarget target_;
-  std::unique_ptr<BpfEvents> events_;
+  Installed installed_;
+  BpfRecordQueue queue_;
   PerfSampleBuilder builder_;
   BpfWatchPrograms::Counters told_;
+  bool wants_look_ = false;
   std::vector<int> descriptors_;
   BpfHit hit_;  // reused
 };
 
 Collector::Drained Session::drain(SampleSink& sink) {
   const Nanoseconds now = monotonic_now();
-  target_.check(now, *this);
+  FollowedTarget& target = installed_.target;
+  target.check(now, *this);
   const Nanoseconds until =
-      target_.seems_gone() ? PerfRingSet::kForever : PerfRingSet::settled_before(now);
+      target.seems_gone() ? PerfRingSet::kForever : PerfRingSet::settled_before(now);
   Collector::Drained result;
-  result.more_pending = events_->read(
-      until, kRecordsPerDrain, [&](std::span<const std::byte> record) { handle(record, sink); });
+  result.more_pending =
+      queue_.read(*installed_.programs, until, kRecordsPerDrain,
+                  [&](std::span<const std::byte> record) { handle(record, sink); });
   if (!result.more_pending) {
     tell_losses(sink);
-    target_.deliver_events(sink);
-    result.target_gone = target_.is_gone(*this);
+    if (wants_look_) look_again(sink);
+    target.deliver_events(sink);
+    result.target_gone = target.is_gone(*this);
   }
   refresh_descriptors();
   return result;
 }
 
 void Session::finish(SampleSink& sink) {
-  events_->disable();
-  events_->read(PerfRingSet::kForever, kNoLimit,
-                [&](std::span<const std::byte> record) { handle(record, sink); });
+  installed_.events.disable();
+  queue_.read(*installed_.programs, PerfRingSet::kForever, kNoLimit,
+              [&](std::span<const std::byte> record) { handle(record, sink); });
   tell_losses(sink);
-  target_.check_finally();
-  target_.deliver_events(sink);
+  tell_missed(sink);
+  installed_.target.check_finally();
+  installed_.target.deliver_events(sink);
 }
 
 void Session::handle(std::span<const std::byte> record, SampleSink& sink) {
@@ -242,13 +162,14 @@ void Session::handle(std::span<const std::byte> record, SampleSink& sink) {
 void Session::handle_task(const BpfTask& task, SampleSink& sink) {
   switch (task.event) {
     case BpfTaskEvent::fork:
-      target_.forked(task.task, sink);
+      wants_look_ = wants_look_ || is_born_incomplete(task);
+      installed_.target.forked(task.task, sink);
       break;
     case BpfTaskEvent::exit:
-      target_.exited(task.task, sink);
+      installed_.target.exited(task.task, sink);
       break;
     case BpfTaskEvent::exec:
-      target_.executed(task.task.pid);
+      installed_.target.executed(task.task.pid);
       break;
     case BpfTaskEvent::code_map:
       sink.on_event(
@@ -263,17 +184,65 @@ bool Session::is_hung_up() const {
   return !status || status->has_ended();
 }
 
+bool Session::is_born_incomplete(const BpfTask& birth) const {
+  if (scope_.only_thread) return false;
+  const bool is_followed = birth.task.pid == birth.task.parent_pid || scope_.follow_children;
+  return is_followed && installed_.events.is_incomplete(birth.watched_slots);
+}
+
+void Session::look_again(SampleSink& sink) {
+  wants_look_ = false;
+  const auto watched = installed_.events.watch_all();
+  if (!watched || watched->was_incomplete || !watched->notes.empty()) sink.on_lost_uncounted();
+}
+
 void Session::tell_losses(SampleSink& sink) {
-  const auto counters = events_->programs().counters();
+  const auto counters = installed_.programs->counters();
   if (counters.lost_hits != told_.lost_hits || counters.lost_tasks != told_.lost_tasks)
     sink.on_gap();
   if (counters.lost_hits != told_.lost_hits) sink.on_lost(counters.lost_hits - told_.lost_hits);
+  // A birth may be among them.
+  wants_look_ = wants_look_ || counters.lost_tasks != told_.lost_tasks;
   told_ = counters;
 }
 
+void Session::tell_missed(SampleSink& sink) {
+  // A watch for reads counts what the programs themselves read, and no program runs then.
+  if (plan_.slots().front().access == Access::read_write) return;
+  const auto counted = installed_.events.count();
+  const auto handled = installed_.programs->runs();
+  if (!counted || !handled) {
+    sink.on_lost_uncounted();
+  } else if (*counted > *handled) {
+    sink.on_gap();
+    sink.on_lost(*counted - *handled);
+  }
+}
+
 void Session::refresh_descriptors() {
-  descriptors_ = target_.descriptors();
-  descriptors_.push_back(events_->programs().descriptor());
+  descriptors_ = installed_.target.descriptors();
+  descriptors_.push_back(installed_.programs->descriptor());
+}
+
+std::vector<perf_event_attr> attributes_of(const Plan& plan, const PerfEventOptions& allowed) {
+  std::vector<perf_event_attr> attributes;
+  for (const SlotRequest& slot : plan.slots())
+    attributes.push_back(breakpoint_attributes(slot, allowed));
+  return attributes;
+}
+
+// Errors: as Collector::install.
+Result<BpfEvents::Watched> watch(const TargetScope& scope, const Plan& plan, BpfEvents& events) {
+  if (!scope.only_thread) {
+    auto watched = events.watch_all();
+    if (watched && watched->threads == 0)
+      return std::unexpected(
+          explain_thread_error(scope, plan, ThreadId{scope.pid.value}, {ESRCH, 0}));
+    return watched;
+  }
+  if (auto done = events.watch_thread(*scope.only_thread); !done)
+    return std::unexpected(std::move(done.error()));
+  return BpfEvents::Watched{.threads = 1, .notes = {}};
 }
 
 class BpfCollector final : public PerfSessionCollector<Session> {
@@ -309,34 +278,32 @@ Result<InstallReport> BpfCollector::install(const TargetScope& scope, const Plan
   if (!allowed->has_inherit_thread)
     return fail(ErrorCode::not_supported,
                 "collector bpf needs Linux 5.15, and this kernel is older: use --collector perf");
-  auto programs = load_programs(scope, plan, options);
-  if (!programs) return std::unexpected(std::move(programs.error()));
-
-  std::vector<perf_event_attr> attributes;
-  for (const SlotRequest& slot : plan.slots())
-    attributes.push_back(breakpoint_attributes(slot, *allowed));
+  auto loaded = load_programs(scope, plan, options);
+  if (!loaded) return std::unexpected(std::move(loaded.error()));
+  auto programs = std::make_unique<BpfWatchPrograms>(*std::move(loaded));
   raise_descriptor_limit();
-  auto events = std::make_unique<BpfEvents>(*std::move(programs), std::move(attributes));
-  auto attached =
-      attach_threads(scope, *events, [&](ThreadId tid, const ThreadEvents::OpenError& error) {
-        if (events->refusal()) return *events->refusal();
-        return explain_thread_error(scope, plan, tid, error);
-      });
-  if (!attached) return std::unexpected(std::move(attached.error()));
+  BpfEvents events(*programs, attributes_of(plan, *allowed),
+                   [scope, plan](ThreadId tid, const SlotOpenError& error) {
+                     return explain_thread_error(scope, plan, tid, error);
+                   });
+  auto watched = watch(scope, plan, events);
+  if (!watched) return std::unexpected(std::move(watched.error()));
   auto cpus = possible_cpus();
   if (!cpus) return std::unexpected(std::move(cpus.error()));
 
   InstallReport report{.cpus = *cpus,
-                       .threads = attached->threads,
+                       .threads = watched->threads,
                        .slots = plan.slots().size(),
                        .sees_kernel_accesses = allowed->kernel_accesses,
-                       .notes = std::move(attached->notes)};
+                       .notes = std::move(watched->notes)};
   add_negotiation_notes(*allowed, scope, report.notes);
-  if (!events->programs().tells_code_maps())
+  if (!programs->tells_code_maps())
     report.notes.emplace_back(
         "code of libraries that the target loads from now on may come out without names: this "
         "kernel lets no program see it mapped");
-  session_ = std::make_unique<Session>(scope, plan, options, *std::move(target), std::move(events));
+  session_ = std::make_unique<Session>(
+      scope, plan, options,
+      Session::Installed{*std::move(target), std::move(programs), std::move(events)});
   return report;
 }
 

@@ -4,9 +4,6 @@
 // for all. Values are read at the trap. Needs CAP_BPF and CAP_PERFMON, BTF
 // (CONFIG_DEBUG_INFO_BTF), Linux 5.15, and an architecture on which programs on breakpoints are
 // known to be safe.
-//
-// Not exact yet: a thread that starts within microseconds of the attach may be seen twice or not at
-// all (an event has no program until set_program). perf's collector has no such hole.
 #pragma once
 
 #include <memory>

@@ -82,7 +82,8 @@ std::optional<BpfTask> decode_bpf_task(std::span<const std::byte> record) {
                           .parent_pid = process(raw.parent_pid),
                           .tid = thread(raw.tid),
                           .parent_tid = thread(raw.parent_tid),
-                          .time = Nanoseconds{raw.time}}};
+                          .time = Nanoseconds{raw.time}},
+                 .watched_slots = raw.watched_slots};
 }
 
 bool decode_bpf_hit(std::span<const std::byte> record, std::span<const SlotRequest> slots,

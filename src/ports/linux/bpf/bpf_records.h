@@ -28,6 +28,7 @@ enum class BpfTaskEvent : std::uint8_t { fork, exit, exec, code_map };
 struct BpfTask {
   BpfTaskEvent event{};
   TaskRecord task;
+  std::uint32_t watched_slots = 0;  // fork: bits, of those that the child has inherited
 };
 
 // When the record was made; nullopt if it is too short to say.

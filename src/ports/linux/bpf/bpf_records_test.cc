@@ -129,7 +129,7 @@ TEST(DecodeBpfTask, EveryKindAndWhoItIsAbout) {
                                       .tid = 2,
                                       .parent_pid = 3,
                                       .parent_tid = 4,
-                                      .unused = 0,
+                                      .watched_slots = 6,
                                       .time = 5};
     const auto task = decode_bpf_task(bytes_of(record));
     ASSERT_TRUE(task.has_value());
@@ -139,6 +139,7 @@ TEST(DecodeBpfTask, EveryKindAndWhoItIsAbout) {
     EXPECT_EQ(task->task.parent_pid, ProcessId{3});
     EXPECT_EQ(task->task.parent_tid, ThreadId{4});
     EXPECT_EQ(task->task.time, Nanoseconds{5});
+    EXPECT_EQ(task->watched_slots, 6U);
     EXPECT_FALSE(decode_bpf_task(bytes_of(record, sizeof record - 1)).has_value());
   }
   EXPECT_FALSE(decode_bpf_task(bytes_of(some_hit())).has_value());

@@ -2,15 +2,18 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <expected>
+#include <numeric>
 #include <string>
 #include <utility>
 
+#include "ports/linux/file_descriptor.h"
 #include "ports/linux/native_architecture.h"
 #include "watch_bpf.skel.h"
 
@@ -69,7 +72,9 @@ struct BpfWatchPrograms::Loaded {
 
   // The error is an errno.
   [[nodiscard]] std::expected<void, int> load(const trapline_watch_config& config,
-                                              ByteCount ring_bytes, bool with_code_maps);
+                                              ByteCount ring_bytes, Told told, bool with_code_maps);
+  // A negative errno, or 0.
+  [[nodiscard]] int tell_number_of_hit_program() const;
 
   static int handle(void* context, void* data, std::size_t size) {
     auto& self = *static_cast<Loaded*>(context);
@@ -84,23 +89,35 @@ BpfWatchPrograms& BpfWatchPrograms::operator=(BpfWatchPrograms&& other) noexcept
 BpfWatchPrograms::~BpfWatchPrograms() = default;
 
 std::expected<void, int> BpfWatchPrograms::Loaded::load(const trapline_watch_config& config,
-                                                        ByteCount ring_bytes, bool with_code_maps) {
+                                                        ByteCount ring_bytes, Told told,
+                                                        bool with_code_maps) {
   first_warning.clear();
   skeleton.reset(watch_bpf::open());
   if (!skeleton) return std::unexpected(errno);
   skeleton->rodata->config = config;
   tells_code_maps = with_code_maps;
-  bpf_program__set_autoload(skeleton->progs.on_map, with_code_maps);
+  const auto& programs = skeleton->progs;
+  for (bpf_program* program :
+       {programs.on_fork, programs.on_exit, programs.on_exec, programs.list_threads})
+    bpf_program__set_autoload(program, told == Told::hits_and_tasks);
+  bpf_program__set_autoload(programs.on_map, with_code_maps);
   if (config.follows_children == 0) bpf_map__set_max_entries(skeleton->maps.followed, 1);
-  // Those of hits are set on the events.
-  bpf_program__set_autoattach(skeleton->progs.on_hit, false);
-  bpf_program__set_autoattach(skeleton->progs.on_hit_of_late_thread, false);
+  bpf_program__set_autoattach(programs.on_hit, false);  // it is set on the events
   int error =
       bpf_map__set_max_entries(skeleton->maps.ring, static_cast<std::uint32_t>(ring_bytes.value));
   if (error == 0) error = watch_bpf::load(skeleton.get());
+  if (error == 0) error = tell_number_of_hit_program();
   if (error == 0) error = watch_bpf::attach(skeleton.get());
   if (error != 0) return std::unexpected(-error);
   return {};
+}
+
+int BpfWatchPrograms::Loaded::tell_number_of_hit_program() const {
+  bpf_prog_info info{};
+  std::uint32_t size = sizeof info;
+  const int error = bpf_obj_get_info_by_fd(bpf_program__fd(skeleton->progs.on_hit), &info, &size);
+  if (error == 0) skeleton->bss->hit_program_id = info.id;
+  return error;
 }
 
 Result<void> programs_on_breakpoints_are_safe() {
@@ -112,13 +129,14 @@ Result<void> programs_on_breakpoints_are_safe() {
 }
 
 Result<BpfWatchPrograms> BpfWatchPrograms::load(const trapline_watch_config& config,
-                                                ByteCount ring_bytes) {
+                                                ByteCount ring_bytes, Told told) {
   libbpf_set_print(keep_first_warning);
   auto loaded = std::make_unique<Loaded>();
-  auto done = loaded->load(config, ring_bytes, /*with_code_maps=*/true);
+  auto done = loaded->load(config, ring_bytes, told,
+                           /*with_code_maps=*/told == Told::hits_and_tasks);
   // Some kernels let no program see their functions, which this one needs.
   if (!done && first_warning.find("'on_map'") != std::string::npos)
-    done = loaded->load(config, ring_bytes, /*with_code_maps=*/false);
+    done = loaded->load(config, ring_bytes, told, /*with_code_maps=*/false);
   if (!done) return std::unexpected(explain_load_error(done.error()));
   loaded->ring.reset(ring_buffer__new(bpf_map__fd(loaded->skeleton->maps.ring), Loaded::handle,
                                       loaded.get(), nullptr));
@@ -126,21 +144,32 @@ Result<BpfWatchPrograms> BpfWatchPrograms::load(const trapline_watch_config& con
   return BpfWatchPrograms(std::move(loaded));
 }
 
-int BpfWatchPrograms::hit_program(bool late) const {
-  const auto& programs = loaded_->skeleton->progs;
-  return bpf_program__fd(late ? programs.on_hit_of_late_thread : programs.on_hit);
+int BpfWatchPrograms::hit_program() const {
+  return bpf_program__fd(loaded_->skeleton->progs.on_hit);
 }
 
-Result<void> BpfWatchPrograms::add_late_thread(ThreadId tid) {
-  const std::uint64_t nothing_inherited = 0;
-  const auto key = static_cast<std::uint32_t>(tid.value);
-  if (const int error = bpf_map_update_elem(bpf_map__fd(loaded_->skeleton->maps.late_threads), &key,
-                                            &nothing_inherited, BPF_ANY);
-      error != 0)
-    return fail(ErrorCode::limit_reached, "too many threads started while the watch was being set",
-                -error);
-  loaded_->skeleton->bss->has_late_threads = 1;
-  return {};
+Result<std::vector<trapline_thread_record>> BpfWatchPrograms::list_threads() const {
+  const auto failed = [](int error) {
+    return fail(ErrorCode::os_failure,
+                "the threads of the target cannot be listed by a BPF program; use --collector perf",
+                error);
+  };
+  const FileDescriptor walk(bpf_iter_create(bpf_link__fd(loaded_->skeleton->links.list_threads)));
+  if (!walk.is_open()) return failed(errno);
+  std::vector<trapline_thread_record> threads;
+  std::size_t bytes = 0;  // of them, read so far
+  while (true) {
+    constexpr std::size_t kMoreThreads = 256;
+    threads.resize(bytes / sizeof threads[0] + kMoreThreads);
+    const std::span<std::byte> room = std::as_writable_bytes(std::span(threads)).subspan(bytes);
+    const ssize_t count = ::read(walk.get(), room.data(), room.size());
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (count < 0) return failed(errno);
+    if (count == 0) break;
+    bytes += static_cast<std::size_t>(count);
+  }
+  threads.resize(bytes / sizeof threads[0]);
+  return threads;
 }
 
 bool BpfWatchPrograms::tells_code_maps() const {
@@ -162,6 +191,16 @@ BpfWatchPrograms::Counters BpfWatchPrograms::counters() const {
   // Written by the programs meanwhile.
   const volatile auto& bss = *loaded_->skeleton->bss;
   return {.lost_hits = bss.lost_hits, .lost_tasks = bss.lost_tasks};
+}
+
+std::optional<std::uint64_t> BpfWatchPrograms::runs() const {
+  const int cpus = libbpf_num_possible_cpus();
+  if (cpus <= 0) return std::nullopt;
+  std::vector<std::uint64_t> by_cpu(static_cast<std::size_t>(cpus));
+  const std::uint32_t zero = 0;
+  if (bpf_map_lookup_elem(bpf_map__fd(loaded_->skeleton->maps.runs), &zero, by_cpu.data()) != 0)
+    return std::nullopt;
+  return std::accumulate(by_cpu.begin(), by_cpu.end(), std::uint64_t{0});
 }
 
 }  // namespace trapline::linux_port

@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "base/failure.h"
 #include "ports/linux/bpf/watch_record.h"
@@ -23,19 +25,22 @@ namespace trapline::linux_port {
 
 class BpfWatchPrograms {
  public:
+  // Of hits alone, or also of what becomes of the target's tasks.
+  enum class Told : std::uint8_t { hits, hits_and_tasks };
   // Loads the programs and sets those that tell of tasks; nothing can hit yet. `ring_bytes`: a
   // power of two of pages. Errors: permission_denied; not_supported, with the kernel's reason;
   // limit_reached.
   [[nodiscard]] static Result<BpfWatchPrograms> load(const trapline_watch_config& config,
-                                                     ByteCount ring_bytes);
+                                                     ByteCount ring_bytes, Told told);
   BpfWatchPrograms(BpfWatchPrograms&& other) noexcept;
   BpfWatchPrograms& operator=(BpfWatchPrograms&& other) noexcept;
   ~BpfWatchPrograms();
 
-  // For the events of a thread. `late`: its creator may already have been watched.
-  [[nodiscard]] int hit_program(bool late) const;
-  // Before a late thread gets its events. limit_reached: there are too many.
-  [[nodiscard]] Result<void> add_late_thread(ThreadId tid);
+  // For the events of a thread.
+  [[nodiscard]] int hit_program() const;
+  // The threads of all processes that are followed, without those that are ending. With
+  // Told::hits_and_tasks. Errors: os_failure.
+  [[nodiscard]] Result<std::vector<trapline_thread_record>> list_threads() const;
   // Whether newly mapped code is told of.
   [[nodiscard]] bool tells_code_maps() const;
 
@@ -50,6 +55,8 @@ class BpfWatchPrograms {
     std::uint64_t lost_tasks = 0;  // the same, of what happened to tasks
   };
   [[nodiscard]] Counters counters() const;
+  // How often the program of hits ran; nullopt if that cannot be read.
+  [[nodiscard]] std::optional<std::uint64_t> runs() const;
 
  private:
   struct Loaded;

@@ -35,11 +35,12 @@ Result<void> self_test_bpf() {
                          .length = ByteCount{sizeof probed_word},
                          .access = Access::write};
   constexpr ByteCount kSmallRing{64ULL * 1024};
-  auto programs = BpfWatchPrograms::load(config_for(slot), kSmallRing);
+  auto programs =
+      BpfWatchPrograms::load(config_for(slot), kSmallRing, BpfWatchPrograms::Told::hits);
   if (!programs) return std::unexpected(std::move(programs.error()));
   const auto event = open_self_watch(slot);
   if (!event) return std::unexpected(event.error());
-  if (const auto set = event->set_program(programs->hit_program(false)); !set)
+  if (const auto set = event->set_program(programs->hit_program()); !set)
     return fail(ErrorCode::not_supported,
                 "this kernel sets no BPF program on a watch; use --collector perf", set.error());
   if (auto enabled = enable_self_watch(*event); !enabled) return enabled;

@@ -5,48 +5,25 @@
  * writes one record. All records of all CPUs go into one ring; the reader puts them in the order of
  * time. The order of values is that of the exchanges.
  *
- * A thread that is found late, after its creator may already have been watched, gets events of its
- * own, with on_hit_of_late_thread. If it inherited as well, each access traps twice, the inherited
- * event first: registers are filled, and looked at, in the order in which a thread got its events
- * (kernel/events/core.c, group_index; arch/x86/kernel/hw_breakpoint.c, hw_breakpoint_handler).
+ * What happens to tasks is told by programs on the kernel's tracepoints, and which threads are
+ * watched by one that walks all of them (list_threads), on demand.
  *
  * Written for processors that trap after the access: only there programs on breakpoints are safe
  * (bpf_watch_programs.h).
  *
  * Contexts: on_hit in the debug exception, interrupts off, like an NMI where the kernel itself made
- * the access; the others where their tracepoint is, in the kernel. Sources: bpf-helpers(7);
- * kernel/bpf/ringbuf.c. */
-#include <linux/bpf.h>
-
-/* bpf.h first */
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
+ * the access; list_threads in read(2) of its reader; the others where their tracepoint is, in the
+ * kernel. Sources: bpf-helpers(7); kernel/bpf/ringbuf.c; kernel/bpf/task_iter.c. */
+#include "kernel_types.bpf.h"
 #include "registers.bpf.h"
+#include "thread_slots.bpf.h"
 #include "watch_record.h"
+
+/* helpers first */
+#include <bpf/bpf_tracing.h>
 
 /* The helpers that read memory ask for a licence compatible with the GPL. */
 const char watch_license[] SEC("license") = "Dual MIT/GPL";
-
-/* As much of the kernel's types as is used; the loader finds the members in the running kernel. */
-struct mm_struct;
-typedef struct {
-  int counter;
-} atomic_t;
-struct signal_struct {
-  atomic_t live; /* threads that have not ended */
-} __attribute__((preserve_access_index));
-struct task_struct {
-  int pid;
-  int tgid;
-  struct mm_struct* mm;
-  struct signal_struct* signal;
-} __attribute__((preserve_access_index));
-struct vm_area_struct {
-  unsigned long vm_flags;
-} __attribute__((preserve_access_index));
-enum { VM_EXEC = 4 }; /* include/linux/mm.h */
 
 const volatile struct trapline_watch_config config;
 
@@ -71,15 +48,6 @@ struct {
   __type(value, __u32);
 } sharers SEC(".maps");
 
-/* Late threads, and for each the slots (bits) that it has inherited. */
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 16384); /* preallocated: before Linux 6.1 programs of events take no other */
-  __type(key, __u32);
-  __type(value, __u64);
-} late_threads SEC(".maps");
-__u64 has_late_threads;
-
 /* The process watched first runs another program, or has ended. */
 __u64 first_has_left;
 
@@ -103,8 +71,16 @@ struct {
   __type(value, struct trapline_hit_record);
 } scratch SEC(".maps");
 
-/* Counted for the reader. What the events themselves count is no measure: also that on which no
- * program ran, as when this one read memory that is watched for reads. */
+/* How often on_hit ran, on each CPU. The kernel counts hits by itself: where it counted more, there
+ * was no turn for the program. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u64);
+} runs SEC(".maps");
+
+/* Counted for the reader. */
 __u64 lost_hits;  /* no room in the ring, or, where the kernel hit, no turn at its lock */
 __u64 lost_tasks; /* something that happened to a task was not written or not remembered */
 
@@ -148,22 +124,6 @@ static __always_inline void stop_sharing(__u32 pid) {
 
 /* --- at a hit --- */
 
-static __always_inline int find_slot(__u64 address) {
-  for (__u32 slot = 0; slot < TRAPLINE_MAX_SLOTS; ++slot) {
-    if (slot >= config.slot_count) break;
-    if (config.slots[slot].address == address) return (int)slot;
-  }
-  return -1;
-}
-
-static __always_inline int is_double(__u32 tid, __u32 slot, int of_late_thread) {
-  __u64* inherited = bpf_map_lookup_elem(&late_threads, &tid);
-  if (inherited == NULL) return 0;
-  if (of_late_thread) return (*inherited >> slot & 1) != 0;
-  __sync_fetch_and_or(inherited, 1ull << slot);
-  return 0;
-}
-
 static __always_inline struct trapline_shadow* find_shadow(__u32 pid, __u32 index) {
   if (!config.follows_children) return index < TRAPLINE_MAX_SLOTS ? &shadows[index] : NULL;
   struct shadow_key key = {.pid = pid, .shadow = index};
@@ -196,20 +156,21 @@ static __always_inline __u32 frames_of(long bytes) {
   return bytes > 0 ? bytes / sizeof(__u64) : 0;
 }
 
-static __always_inline int handle_hit(struct bpf_perf_event_data* context, int of_late_thread) {
+SEC("perf_event")
+int on_hit(struct bpf_perf_event_data* context) {
+  const __u32 zero = 0;
+  __u64* run = bpf_map_lookup_elem(&runs, &zero);
+  if (run != NULL) ++*run;
   const int slot = find_slot(context->addr);
   if (slot < 0) return 0;
   const __u64 id = bpf_get_current_pid_tgid();
-  const __u32 tid = (__u32)id;
-  if (has_late_threads && is_double(tid, slot, of_late_thread)) return 0;
-  const __u32 zero = 0;
   struct trapline_hit_record* record = bpf_map_lookup_elem(&scratch, &zero);
   if (record == NULL) return 0;
 
   record->kind = TRAPLINE_HIT;
   record->slot = slot;
   record->pid = id >> 32;
-  record->tid = tid;
+  record->tid = (__u32)id;
   record->cpu = bpf_get_smp_processor_id();
   record->flags = 0;
   bpf_get_current_comm(record->comm, sizeof record->comm);
@@ -247,16 +208,6 @@ static __always_inline int handle_hit(struct bpf_perf_event_data* context, int o
   return 0;
 }
 
-SEC("perf_event")
-int on_hit(struct bpf_perf_event_data* context) {
-  return handle_hit(context, 0);
-}
-
-SEC("perf_event")
-int on_hit_of_late_thread(struct bpf_perf_event_data* context) {
-  return handle_hit(context, 1);
-}
-
 /* --- what becomes of tasks --- */
 
 static __always_inline void write_task(struct trapline_task_record* record) {
@@ -287,14 +238,7 @@ int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
     const __u8 yes = 1;
     remember(&followed, &record.pid, &yes);
   }
-  if (has_late_threads) {
-    /* It has inherited from a late thread all that this one has, twice what this one has twice. */
-    const __u64* inherited = bpf_map_lookup_elem(&late_threads, &record.parent_tid);
-    if (inherited != NULL) {
-      const __u64 same = *inherited;
-      remember(&late_threads, &record.tid, &same);
-    }
-  }
+  record.watched_slots = find_thread_slots(child).watched;
   write_task(&record);
   return 0;
 }
@@ -303,7 +247,6 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct* task) {
   struct trapline_task_record record = {.kind = TRAPLINE_EXIT, .pid = task->tgid, .tid = task->pid};
   const int is_last = task->signal->live.counter == 0;
-  if (has_late_threads) bpf_map_delete_elem(&late_threads, &record.tid);
   if (is_last) stop_sharing(record.pid);
   if (!is_followed(record.pid)) return 0;
   write_task(&record);
@@ -328,5 +271,19 @@ int BPF_PROG(on_map, struct vm_area_struct* area) {
   struct trapline_task_record record = {
       .kind = TRAPLINE_CODE_MAP, .pid = id >> 32, .tid = (__u32)id};
   if (is_followed(record.pid) && (area->vm_flags & VM_EXEC)) write_task(&record);
+  return 0;
+}
+
+/* --- which threads are watched --- */
+
+SEC("iter/task")
+int list_threads(struct bpf_iter__task* context) {
+  struct task_struct* task = context->task;
+  if (task == NULL || (task->flags & PF_EXITING) || !is_followed(task->tgid)) return 0;
+  const struct thread_slots slots = find_thread_slots(task);
+  struct trapline_thread_record record = {.tid = task->pid,
+                                          .watched_slots = slots.watched,
+                                          .without_program_from = slots.without_program_from};
+  bpf_seq_write(context->meta->seq, &record, sizeof record);
   return 0;
 }

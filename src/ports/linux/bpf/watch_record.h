@@ -23,6 +23,7 @@ struct trapline_watch_config {
   struct trapline_slot slots[TRAPLINE_MAX_SLOTS];
   __u32 slot_count;
   __u32 pid;             /* the process that is watched */
+  __u32 watcher_pid;     /* the process that opens the events */
   __u32 wakeup_bytes;    /* how much has to be unread before the reader is woken */
   __u8 follows_children; /* processes that it forks, too */
   __u8 reads_values;
@@ -49,8 +50,16 @@ struct trapline_task_record {
   __u32 tid;
   __u32 parent_pid;
   __u32 parent_tid;
-  __u32 unused;
-  __u64 time; /* ns, CLOCK_MONOTONIC */
+  __u32 watched_slots; /* FORK: bits, inherited with the program on them */
+  __u64 time;          /* ns, CLOCK_MONOTONIC */
+};
+
+/* A thread of a process that is followed. */
+struct trapline_thread_record {
+  __u32 tid;
+  __u32 watched_slots; /* bits */
+  /* A slot was inherited from an event that had no program yet, of this thread; else 0. */
+  __u32 without_program_from;
 };
 
 enum trapline_hit_flags {
