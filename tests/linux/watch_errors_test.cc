@@ -105,6 +105,29 @@ TEST(WatchErrors, ConditionErrorPointsAtTheCharacter) {
   expect_refusal(trapline(watch_arguments("counter", puppet, {"--when", "new =< 3"})), 2, "^");
 }
 
+TEST(WatchErrors, ConditionThatTheTypeDoesNotAllowPointsAtTheCharacter) {
+  struct Row {
+    const char* what;
+    const char* condition;
+    const char* words;
+  };
+  Puppet puppet;
+  for (const Row& row :
+       {Row{"small", "new == 300",
+            "; small is unsigned char, 0 to 255 (at character 8)\n    new == 300\n           ^\n"},
+        Row{"counter", "new > 1.5", "    new > 1.5\n          ^\n"},
+        Row{"counter", "new & 0x100000000", "; counter is int, -2147483648 to 2147483647"},
+        Row{"real", "new & 1", "; real is double (at"},
+        Row{"counter", "comm < 3", "    comm < 3\n         ^\n"},
+        Row{"counter", "comm == 0123456789abcdef", "at most 15 bytes"},
+        Row{"counter", "tid == -1", "    tid == -1\n           ^\n"}})
+    expect_refusal(trapline(watch_arguments(row.what, puppet, {"--when", row.condition})), 2,
+                   row.words);
+  expect_refusal(trapline({"counter", "--when", "new > 1.5", "--", PUPPET_PROGRAM}), 2,
+                 "; counter is int");
+  puppet.obey("bump 1");
+}
+
 TEST(WatchErrors, NeitherProcessNorCommandIsAUsageError) {
   expect_refusal(trapline({"counter"}), 2, "-p PID");
 }

@@ -18,6 +18,7 @@
 #include "trapline/base/cpu_set.h"
 #include "trapline/base/units.h"
 #include "trapline/port/user_registers.h"
+#include "trapline/watch/condition.h"
 #include "trapline/watch/hit.h"
 #include "trapline/watch/plan.h"
 
@@ -44,6 +45,11 @@ struct CollectorOptions {
   ByteCount ring_bytes{
       4ULL * 1024 *
       1024};  // per CPU (bpf: for all), a power of two of pages; halved until the system allows it
+  // Hits that fail one of these need not be delivered. A collector that can tell so where the hit
+  // is made, for less than it costs to deliver it, rejects them and tells how many by
+  // on_rejected(). Whoever gets the hits judges them all the same: not every collector can, nor
+  // every condition.
+  std::vector<TypedCondition> conditions = {};
 };
 
 // What a collector could and could not have, for the start line and doctor.
@@ -74,6 +80,9 @@ struct Sample {
   std::optional<RemoteAddress> object_start;
   // What the object held when this process began to be watched; with its first hit only.
   MemoryValue initial;
+  // Hits on the same bytes before it may have been rejected by the collector: what they left is
+  // hit.old_value, or it is not known.
+  bool follows_rejected = false;
   // No later hit is known yet: memory may still hold what this one wrote.
   bool is_newest = true;
 };
@@ -126,6 +135,9 @@ class SampleSink {
   virtual void on_event(const TargetEvent& event) = 0;
   // `count` hits happened and were not delivered.
   virtual void on_lost(std::uint64_t count) = 0;
+  // `count` hits failed CollectorOptions::conditions and are not delivered; told before those that
+  // came after them.
+  virtual void on_rejected(std::uint64_t /*count*/) {}
   // The variable may have been written before the samples that follow without a hit: hits were lost
   // (how many, if any, on_lost tells later), or a child process began that may share the memory.
   virtual void on_gap() {}
@@ -167,7 +179,7 @@ class Collector {
   [[nodiscard]] virtual Result<Drained> drain(SampleSink& sink) = 0;
 
   // Takes the slots out of every thread, delivers the rest, and accounts for every hit: after it,
-  // hits delivered plus hits reported lost is the number of hits there were, unless
+  // hits delivered, rejected and reported lost are the number of hits there were, unless
   // on_lost_uncounted says otherwise. The target runs on.
   // Idempotent.
   virtual void stop(SampleSink& sink) = 0;

@@ -64,6 +64,7 @@ class RecordingSink final : public SampleSink {
   void on_sample(const Sample& sample) override;
   void on_event(const TargetEvent& event) override { events.push_back(event); }
   void on_lost(std::uint64_t count) override { lost += count; }
+  void on_rejected(std::uint64_t count) override { rejected += count; }
   void on_gap() override { gaps.push_back(hits.size()); }
   void on_lost_uncounted() override { lost_is_lower_bound = true; }
 
@@ -73,6 +74,7 @@ class RecordingSink final : public SampleSink {
   std::vector<TargetEvent> events;
   std::vector<std::size_t> gaps;  // for each, how many hits came before it
   std::uint64_t lost = 0;
+  std::uint64_t rejected = 0;
   bool lost_is_lower_bound = false;
 };
 

@@ -1,9 +1,11 @@
 // A program that does what its standard input says, one line at a time, and answers each with "ok
 // ..." : the target of the end-to-end tests. Its variables and functions are named in the tests;
 // their lines are found by the BUMP marks.
+#define _GNU_SOURCE  // names and CPUs of threads
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -146,6 +148,13 @@ static void obey(const char* line) {
     bump_many((void*)first);
   } else if (sscanf(line, "set %ld", &first) == 1) {
     set_counter((int)first);
+  } else if (sscanf(line, "name %15s", text) == 1) {
+    pthread_setname_np(pthread_self(), text);
+  } else if (sscanf(line, "pin %ld", &first) == 1) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET((size_t)first, &cpus);
+    if (sched_setaffinity(0, sizeof cpus, &cpus) != 0) abort();
   } else if (strncmp(line, "inline", 6) == 0) {
     bump_through_inline();
   } else if (sscanf(line, "fields %ld", &first) == 1) {

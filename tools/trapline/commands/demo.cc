@@ -52,7 +52,7 @@ int run_demo() {
   options.what = kVictim;
   options.command = {program};
   options.format = OutputFormat::text;
-  options.conditions = {parse_condition("changed").value()};
+  options.conditions = {{"changed", parse_condition("changed").value()}};
   const int status = run_watch(options);
   if (status != 0) return status;
   fmt::print(stderr,

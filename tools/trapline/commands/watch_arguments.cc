@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "tools/trapline/watch/when_conditions.h"
 #include "trapline/watch/condition.h"
 
 namespace trapline::command {
@@ -62,12 +63,6 @@ CLI::Validator positive(const std::string& what) {
       "");
 }
 
-Failure condition_failure(const std::string& text, const ConditionError& error) {
-  return Failure{Error{ErrorCode::bad_syntax},
-                 fmt::format("--when '{}': {} (at character {})\n    {}\n    {:>{}}", text,
-                             error.reason, error.position + 1, text, '^', error.position + 1)};
-}
-
 }  // namespace
 
 CLI::App* WatchArguments::declare(CLI::App& app) {
@@ -93,8 +88,9 @@ CLI::App* WatchArguments::declare(CLI::App& app) {
       ->type_name("BYTES")
       ->check(positive("length"));
   watch
-      .add_option("--when", conditions_,
-                  "changed | new==0 | old!=new | new>100 | tid==42 | cpu==1; all must hold")
+      .add_option(
+          "--when", conditions_,
+          "changed | new==0 | new>1.5 | 'new&0x80' | tid==42 | cpu==1 | comm==NAME; all must hold")
       ->type_name("COND")
       ->allow_extra_args(false);
   add_choice(watch, "--stack", options_.stack, stack_names, "how callers are found (default fp)");
@@ -158,7 +154,7 @@ Result<WatchOptions> WatchArguments::options() const {
                   fmt::format("--when '{}' needs the values of hits, which {} leaves out", text,
                               options.values ? "-t x" : "--values off"));
     }
-    options.conditions.push_back(*condition);
+    options.conditions.push_back({text, *condition});
   }
   return options;
 }

@@ -112,6 +112,9 @@ TEST(WatchArguments, ContradictionsAreExplained) {
               HasSubstr("-t x"));
   EXPECT_THAT(parse({"x", "-p", "1", "--when", "new=1"}).error().message,
               HasSubstr("    new=1\n       ^"));
+  EXPECT_THAT(parse({"x", "-p", "1", "--values", "off", "--when", "new & 1"}).error().message,
+              HasSubstr("--values off"));
+  EXPECT_TRUE(parse({"x", "-p", "1", "--values", "off", "--when", "comm == new"}));
 }
 
 }  // namespace

@@ -52,12 +52,14 @@ bool another_may_work(const Error& error) {
 }
 
 Result<InstalledCollector> try_candidate(const Candidate& candidate, const WatchOptions& options,
-                                         const linux_port::TargetScope& scope, const Plan& plan) {
+                                         const linux_port::TargetScope& scope,
+                                         const WatchedObject& object) {
   if (auto tested = candidate.self_test(); !tested)
     return std::unexpected(std::move(tested.error()));
   InstalledCollector installed;
   installed.collector = candidate.make();
-  auto report = installed.collector->install(scope, plan, collector_options_for(options));
+  auto report =
+      installed.collector->install(scope, object.plan, collector_options_for(options, object));
   if (!report) return std::unexpected(std::move(report.error()));
   installed.report = std::move(*report);
   installed.notes = installed.report.notes;
@@ -77,7 +79,8 @@ Failure with_holders(Failure failure, const linux_port::TargetScope& scope) {
 
 }  // namespace
 
-linux_port::CollectorOptions collector_options_for(const WatchOptions& options) {
+linux_port::CollectorOptions collector_options_for(const WatchOptions& options,
+                                                   const WatchedObject& object) {
   linux_port::CollectorOptions wanted;
   wanted.stack = options.stack;
   // A data hit's instruction is told from its registers even if its values are not wanted.
@@ -85,18 +88,19 @@ linux_port::CollectorOptions collector_options_for(const WatchOptions& options) 
   wanted.registers =
       options.access != Access::execute || options.stack == linux_port::StackMode::dwarf;
   wanted.values = options.values;
+  wanted.conditions = object.conditions;
   return wanted;
 }
 
 Result<InstalledCollector> install_collector(const WatchOptions& options,
                                              const linux_port::TargetScope& scope,
-                                             const Plan& plan) {
+                                             const WatchedObject& object) {
   std::vector<std::string> refusals;
   std::optional<Failure> taken;  // what tells most where no collector gets a register
   for (const Candidate& candidate : kCandidates) {
     if (options.collector != CollectorChoice::automatic && options.collector != candidate.choice)
       continue;
-    auto installed = try_candidate(candidate, options, scope, plan);
+    auto installed = try_candidate(candidate, options, scope, object);
     if (installed) {
       installed->notes.insert(installed->notes.begin(), refusals.begin(), refusals.end());
       return installed;
@@ -130,7 +134,7 @@ Result<InstalledCollector> install_machine_collector(const WatchOptions& options
   }
   auto report =
       installed.collector->install(linux_port::TargetScope{.pid = {}, .whole_machine = true},
-                                   found.object.plan, collector_options_for(options));
+                                   found.object.plan, collector_options_for(options, found.object));
   if (!report) return std::unexpected(std::move(report.error()));
   installed.report = std::move(*report);
   installed.notes = installed.report.notes;

@@ -8,7 +8,7 @@
 #include "base/failure.h"
 #include "ports/linux/collector.h"
 #include "tools/trapline/watch/watch_options.h"
-#include "trapline/watch/plan.h"
+#include "tools/trapline/watch/watched_object.h"
 
 namespace trapline::command {
 
@@ -19,14 +19,15 @@ struct InstalledCollector {
 };
 
 // What a collector has to capture for this watch.
-[[nodiscard]] linux_port::CollectorOptions collector_options_for(const WatchOptions& options);
+[[nodiscard]] linux_port::CollectorOptions collector_options_for(const WatchOptions& options,
+                                                                 const WatchedObject& object);
 
-// Tests that a debug register fires here, then installs the plan. With CollectorChoice::automatic
-// the next collector is taken when one is forbidden or missing (never when slots are taken: they
-// share them), and the notes say so.
+// Tests that a debug register fires here, then installs the object's plan. With
+// CollectorChoice::automatic the next collector is taken when one is forbidden or missing (never
+// when slots are taken: they share them), and the notes say so.
 [[nodiscard]] Result<InstalledCollector> install_collector(const WatchOptions& options,
                                                            const linux_port::TargetScope& scope,
-                                                           const Plan& plan);
+                                                           const WatchedObject& object);
 
 struct MachineObject;
 // The same for the whole machine, with the one collector that can. Errors: those of its self-test

@@ -8,16 +8,16 @@ namespace {
 TEST(CollectorOptionsFor, ExecutionNeedsRegistersOnlyToUnwind) {
   WatchOptions options;
   options.access = Access::execute;
-  EXPECT_FALSE(collector_options_for(options).registers);
+  EXPECT_FALSE(collector_options_for(options, {}).registers);
   options.stack = linux_port::StackMode::dwarf;
-  EXPECT_TRUE(collector_options_for(options).registers);
+  EXPECT_TRUE(collector_options_for(options, {}).registers);
 }
 
 TEST(CollectorOptionsFor, DataNeedsThemForItsInstructionEvenWithoutValues) {
   WatchOptions options;
   options.values = false;
   options.stack = linux_port::StackMode::none;
-  EXPECT_TRUE(collector_options_for(options).registers);
+  EXPECT_TRUE(collector_options_for(options, {}).registers);
 }
 
 }  // namespace

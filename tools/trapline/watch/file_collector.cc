@@ -72,6 +72,7 @@ class FileCollector::Filter final : public linux_port::SampleSink {
     sink_.on_cpu(event);
   }
   void on_lost_uncounted() override { sink_.on_lost_uncounted(); }
+  void on_rejected(std::uint64_t count) override { sink_.on_rejected(count); }
 
  private:
   FileCollector& collector_;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 namespace trapline::command {
@@ -53,16 +52,17 @@ void HitPipeline::find_values(Hit& hit, const linux_port::Sample& sample,
   ValueTracker& values = parts_.views.values_of(view);
   // Somebody may have written since the hit before, on the CPU that is not watched.
   if (gaps_.is_open()) values.forget();
-  values.update_at(sample.object_start.value_or(parts_.object.request.address), sample.initial, hit,
-                   culprit, sample.registers, sample.is_newest);
+  const RemoteAddress start = sample.object_start.value_or(parts_.object.request.address);
+  if (sample.follows_rejected) values.forget_before(hit, start);
+  values.update_at(start, sample.initial, hit, culprit, sample.registers, sample.is_newest);
 }
 
 bool HitPipeline::passes_conditions(const Hit& hit) {
-  const ValueShape shape{std::min(parts_.object.request.length, ByteCount{8}),
-                         parts_.object.type.is_signed};
   bool undecided = false;
-  for (const Condition& condition : parts_.options.conditions) {
-    const Verdict verdict = evaluate(condition, hit, shape);
+  // Also what a collector has judged: it saw what memory held, and here the store itself may have
+  // told what was written.
+  for (const TypedCondition& condition : parts_.object.conditions) {
+    const Verdict verdict = evaluate(condition, hit);
     if (verdict == Verdict::fails) return false;
     undecided = undecided || verdict == Verdict::undecided;
   }
@@ -126,6 +126,10 @@ void HitPipeline::on_lost(std::uint64_t count) {
   totals_.lost += count;
   parts_.views.on_lost();
   note(parts_.reporter.lost(count));
+}
+
+void HitPipeline::on_rejected(std::uint64_t count) {
+  if (!finished_) totals_.filtered += count;
 }
 
 void HitPipeline::on_gap() {

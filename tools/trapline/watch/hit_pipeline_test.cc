@@ -108,6 +108,35 @@ TEST_F(HitPipelineTest, ValuesAreNotCarriedAcrossAGap) {
   EXPECT_EQ(reporter_.hits[2].new_value, (MemoryValue{8, Certainty::exact}));
 }
 
+TEST_F(HitPipelineTest, ConditionsRejectAndCountsAddUp) {
+  object_.conditions = {*type_condition(*parse_condition("new > 5"), {ByteCount{4}, true})};
+  write(5, pid_);
+  write(6, pid_);
+  pipeline_->on_rejected(7);
+  EXPECT_EQ(pipeline_->totals({}).hits, 1U);
+  EXPECT_EQ(pipeline_->totals({}).filtered, 8U);
+}
+
+TEST_F(HitPipelineTest, OldValueIsNotCarriedAcrossHitsThatWereRejected) {
+  object_.conditions = {*type_condition(*parse_condition("changed"), {ByteCount{4}, true})};
+  views_->set_sees_all_writers(true);
+  write(5, pid_);
+  linux_port::Sample sample = sample_of(pid_);
+  sample.hit.new_value = {5, Certainty::exact};
+  sample.follows_rejected = true;
+  pipeline_->on_sample(sample);
+  ASSERT_EQ(reporter_.hits.size(), 2U) << "it may have been something else in between";
+  EXPECT_EQ(reporter_.hits[1].old_value, MemoryValue{});
+  EXPECT_EQ(pipeline_->totals({}).undecided, 2U);
+}
+
+TEST_F(HitPipelineTest, RejectionsAfterTheLastHitWantedAreNotCounted) {
+  options_.max_hits = 1;
+  write(5, pid_);
+  pipeline_->on_rejected(7);
+  EXPECT_EQ(pipeline_->totals({}).filtered, 0U);
+}
+
 TEST_F(HitPipelineTest, ExecEndsAWatchOfOneProcess) {
   pipeline_->on_event({.kind = TargetEvent::Kind::executed, .pid = pid_});
   EXPECT_TRUE(pipeline_->finished());

@@ -95,6 +95,11 @@ MemoryValue ValueTracker::value_after(const Hit& hit, const Range& range, Memory
   return {};
 }
 
+void ValueTracker::forget_before(const Hit& hit, RemoteAddress start) {
+  if (const auto owner = owner_of(hit))
+    shadow_.erase({*owner, value_range(hit, start).address.value()});
+}
+
 void ValueTracker::update(Hit& hit, const decode::Culprit* culprit, const UserRegisters& registers,
                           bool newest) {
   update_at(watch_.address, MemoryValue{}, hit, culprit, registers, newest);

@@ -5,8 +5,8 @@
 // computed from the old value, or what the collector saw; else, for the newest hit only, what
 // memory holds now (approximate). The old value is what the collector saw, else the new value of
 // the hit before, and no more than approximate where somebody may write without a hit. A hole in
-// the sequence (a lost hit, a hit whose result is unknown, an old value that the new one disproves)
-// makes the next old value unknown rather than wrong.
+// the sequence (a lost hit, a hit that was not delivered, a hit whose result is unknown, an old
+// value that the new one disproves) makes the next old value unknown rather than wrong.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +49,8 @@ class ValueTracker {
   void update_at(RemoteAddress start, MemoryValue initial, Hit& hit, const decode::Culprit* culprit,
                  const UserRegisters& registers, bool newest);
 
+  // Hits on the bytes of `hit` were not delivered before it: what the last one left is not known.
+  void forget_before(const Hit& hit, RemoteAddress start);
   // Hits were lost: nothing that was known holds any more.
   void forget() { shadow_.clear(); }
 

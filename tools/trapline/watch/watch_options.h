@@ -20,6 +20,12 @@ enum class OutputFormat : std::uint8_t {
 };  // automatic: text on a terminal, else JSON
 enum class CollectorChoice : std::uint8_t { automatic, bpf, perf, ptrace };
 
+// One --when, with its text for what its type turns out not to allow.
+struct WhenCondition {
+  std::string text;
+  Condition condition;
+};
+
 struct WatchOptions {
   std::string what;
   std::optional<std::int32_t> pid;  // a process, or one thread of one
@@ -29,7 +35,7 @@ struct WatchOptions {
 
   Access access = Access::write;
   std::optional<ByteCount> length;
-  std::vector<Condition> conditions;  // all must hold
+  std::vector<WhenCondition> conditions;  // all must hold
   linux_port::StackMode stack = linux_port::StackMode::frame_pointer;
   bool values = true;
 

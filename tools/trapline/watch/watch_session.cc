@@ -94,7 +94,7 @@ Result<void> WatchSession::prepare() {
   // write meanwhile.
   views_.read_initial(object_.request, object_.plan.slots(), target_.is_command());
   began_ = linux_port::monotonic_now();
-  auto installed = install_collector(options_, target_.scope(), object_.plan);
+  auto installed = install_collector(options_, target_.scope(), object_);
   if (!installed) return std::unexpected(std::move(installed.error()));
   installed_ = std::move(*installed);
   views_.set_sees_all_writers(sees_all_writers());

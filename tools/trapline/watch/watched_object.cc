@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "symbols/resolver.h"
+#include "tools/trapline/watch/when_conditions.h"
 
 namespace trapline::command {
 namespace {
@@ -93,6 +94,9 @@ Result<WatchedObject> with_plan(const WatchOptions& options, const DebugArchitec
   const auto plan = make_plan(object.request, machine);
   if (!plan) return std::unexpected(plan_failure(options, object.request, machine, plan.error()));
   object.plan = *plan;
+  auto conditions = type_conditions(options, object.type, object.request.length);
+  if (!conditions) return std::unexpected(std::move(conditions.error()));
+  object.conditions = *std::move(conditions);
   return object;
 }
 

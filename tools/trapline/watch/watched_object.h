@@ -12,6 +12,7 @@
 #include "tools/trapline/watch/watch_options.h"
 #include "trapline/port/debug_architecture.h"
 #include "trapline/port/memory_reader.h"
+#include "trapline/watch/condition.h"
 #include "trapline/watch/plan.h"
 #include "trapline/watch/request.h"
 
@@ -21,20 +22,22 @@ struct WatchedObject {
   Request request;
   Plan plan;
   symbols::ValueType type;
-  std::string module;          // file it lies in; "" for an explicit address
-  RemoteAddress module_start;  // where that is mapped
+  std::string module;                      // file it lies in; "" for an explicit address
+  RemoteAddress module_start;              // where that is mapped
+  std::vector<TypedCondition> conditions;  // those of --when, for values of this object
   std::vector<std::string> notes;
 };
 
 // An expression that does not parse, with a caret under the character that does not fit.
 [[nodiscard]] Failure syntax_failure(const std::string& what, const symbols::SyntaxError& error);
 
-// The object with the plan for its request. Errors: those of make_plan, each with its sentence.
+// The object with the plan for its request and the conditions for its type. Errors: those of
+// make_plan and of type_conditions, each with its sentence.
 [[nodiscard]] Result<WatchedObject> with_plan(const WatchOptions& options,
                                               const DebugArchitecture& machine,
                                               WatchedObject object);
 
-// Errors: those of the resolver and of make_plan, each with its sentence.
+// Errors: those of the resolver and of with_plan, each with its sentence.
 [[nodiscard]] Result<WatchedObject> find_watched_object(const WatchOptions& options,
                                                         symbols::ProcessImage& image,
                                                         MemoryReader& memory,

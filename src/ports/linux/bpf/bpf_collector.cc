@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ports/linux/bpf/bpf_events.h"
+#include "ports/linux/bpf/bpf_filter.h"
 #include "ports/linux/bpf/bpf_record_queue.h"
 #include "ports/linux/bpf/bpf_records.h"
 #include "ports/linux/bpf/bpf_watch_programs.h"
@@ -54,6 +55,7 @@ trapline_watch_config config_for(const TargetScope& scope, const Plan& plan,
   config.follows_children = scope.follow_children ? 1 : 0;
   config.reads_values = reads_values ? 1 : 0;
   config.walks_stack = options.stack == StackMode::frame_pointer ? 1 : 0;
+  config.filter = bpf_filter_for(options.conditions);
   return config;
 }
 
@@ -81,7 +83,11 @@ class Session {
   };
   Session(const TargetScope& scope, const Plan& plan, const CollectorOptions& options,
           Installed installed)
-      : scope_(scope), plan_(plan), installed_(std::move(installed)), builder_(plan, options) {
+      : scope_(scope),
+        plan_(plan),
+        installed_(std::move(installed)),
+        builder_(plan, options),
+        rejects_(!options.conditions.empty()) {
     refresh_descriptors();
   }
 
@@ -100,6 +106,7 @@ class Session {
   // Watches whoever turned out not to be.
   void look_again(SampleSink& sink);
   void tell_losses(SampleSink& sink);
+  void tell_rejections(SampleSink& sink);
   // Hits for which no program ran.
   void tell_missed(SampleSink& sink);
   void refresh_descriptors();
@@ -109,6 +116,8 @@ class Session {
   Installed installed_;
   BpfRecordQueue queue_;
   PerfSampleBuilder builder_;
+  bool rejects_;  // hits that fail a condition do not come out of the ring
+  std::uint64_t told_rejections_ = 0;
   BpfWatchPrograms::Counters told_;
   bool wants_look_ = false;
   std::vector<int> descriptors_;
@@ -122,6 +131,8 @@ Collector::Drained Session::drain(SampleSink& sink) {
   const Nanoseconds until =
       target.seems_gone() ? PerfRingSet::kForever : PerfRingSet::settled_before(now);
   Collector::Drained result;
+  // Before the hits: the one that ends the watch may be among them.
+  tell_rejections(sink);
   result.more_pending =
       queue_.read(*installed_.programs, until, kRecordsPerDrain,
                   [&](std::span<const std::byte> record) { handle(record, sink); });
@@ -137,6 +148,7 @@ Collector::Drained Session::drain(SampleSink& sink) {
 
 void Session::finish(SampleSink& sink) {
   installed_.events.disable();
+  tell_rejections(sink);
   queue_.read(*installed_.programs, PerfRingSet::kForever, kNoLimit,
               [&](std::span<const std::byte> record) { handle(record, sink); });
   tell_losses(sink);
@@ -153,6 +165,7 @@ void Session::handle(std::span<const std::byte> record, SampleSink& sink) {
     sample->hit.new_value = hit_.new_value;
     // Memory is not read later: what it held at the hit has come along.
     sample->is_newest = false;
+    sample->follows_rejected = rejects_ && !hit_.is_first;
     sink.on_sample(*sample);
   } else if (const auto task = decode_bpf_task(record)) {
     handle_task(*task, sink);
@@ -206,16 +219,24 @@ void Session::tell_losses(SampleSink& sink) {
   told_ = counters;
 }
 
+void Session::tell_rejections(SampleSink& sink) {
+  if (!rejects_) return;
+  const auto counts = installed_.programs->hit_counts();
+  if (!counts || counts->rejected == told_rejections_) return;
+  sink.on_rejected(counts->rejected - told_rejections_);
+  told_rejections_ = counts->rejected;
+}
+
 void Session::tell_missed(SampleSink& sink) {
   // A watch for reads counts what the programs themselves read, and no program runs then.
   if (plan_.slots().front().access == Access::read_write) return;
   const auto counted = installed_.events.count();
-  const auto handled = installed_.programs->runs();
+  const auto handled = installed_.programs->hit_counts();
   if (!counted || !handled) {
     sink.on_lost_uncounted();
-  } else if (*counted > *handled) {
+  } else if (*counted > handled->runs) {
     sink.on_gap();
-    sink.on_lost(*counted - *handled);
+    sink.on_lost(*counted - handled->runs);
   }
 }
 

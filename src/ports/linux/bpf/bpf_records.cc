@@ -114,6 +114,7 @@ bool decode_bpf_hit(std::span<const std::byte> record, std::span<const SlotReque
   std::copy_n(raw.comm, hit.comm.size(), hit.comm.begin());
   hit.old_value = value(raw.old_value, (raw.flags & TRAPLINE_OLD_KNOWN) != 0);
   hit.new_value = value(raw.new_value, (raw.flags & TRAPLINE_NEW_KNOWN) != 0);
+  hit.is_first = (raw.flags & TRAPLINE_FIRST) != 0;
   return true;
 }
 

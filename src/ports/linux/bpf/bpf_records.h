@@ -20,6 +20,7 @@ struct BpfHit {
   std::array<char, 16> comm{};
   MemoryValue old_value;
   MemoryValue new_value;
+  bool is_first = false;  // on these bytes, since the watch began
   // Where sample.stack points to, if it has anything.
   std::array<std::byte, 8> stack_top{};
 };

@@ -58,6 +58,7 @@ TEST(DecodeBpfHit, UserHitEndsAfterItsChain) {
   EXPECT_EQ(hit.old_value, (MemoryValue{7, Certainty::exact}));
   EXPECT_EQ(hit.new_value, (MemoryValue{0xdeadbeef, Certainty::exact}));
   EXPECT_EQ(hit.sample.user_chain, (std::vector{RemoteAddress(0x401000), RemoteAddress(0x402000)}));
+  EXPECT_FALSE(hit.is_first);
   EXPECT_TRUE(hit.sample.kernel_chain.empty());
   EXPECT_TRUE(hit.sample.stack.empty());
 }

@@ -9,9 +9,9 @@
 #include <cstdio>
 #include <cstring>
 #include <expected>
-#include <numeric>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "ports/linux/file_descriptor.h"
 #include "ports/linux/native_architecture.h"
@@ -76,6 +76,9 @@ struct BpfWatchPrograms::Loaded {
   // A negative errno, or 0.
   [[nodiscard]] int tell_number_of_hit_program() const;
 
+  // What shadows[] begins with, where each process has shadows of its own. 0 or a negative errno.
+  [[nodiscard]] int set_first_shadows(const trapline_watch_config& config) const;
+
   static int handle(void* context, void* data, std::size_t size) {
     auto& self = *static_cast<Loaded*>(context);
     self.stopped = !(*self.visit)(std::span(static_cast<const std::byte*>(data), size));
@@ -88,6 +91,19 @@ BpfWatchPrograms::BpfWatchPrograms(BpfWatchPrograms&& other) noexcept = default;
 BpfWatchPrograms& BpfWatchPrograms::operator=(BpfWatchPrograms&& other) noexcept = default;
 BpfWatchPrograms::~BpfWatchPrograms() = default;
 
+int BpfWatchPrograms::Loaded::set_first_shadows(const trapline_watch_config& config) const {
+  const trapline_shadow before_first{
+      .value = 0, .time = 0, .tid = 0, .state = TRAPLINE_BEFORE_FIRST};
+  for (std::uint32_t slot = 0; slot < config.slot_count; ++slot) {
+    const std::uint32_t key[] = {config.pid, config.slots[slot].shadow};
+    if (const int error = bpf_map_update_elem(bpf_map__fd(skeleton->maps.shadows_of_processes), key,
+                                              &before_first, BPF_ANY);
+        error != 0)
+      return error;
+  }
+  return 0;
+}
+
 std::expected<void, int> BpfWatchPrograms::Loaded::load(const trapline_watch_config& config,
                                                         ByteCount ring_bytes, Told told,
                                                         bool with_code_maps) {
@@ -95,6 +111,7 @@ std::expected<void, int> BpfWatchPrograms::Loaded::load(const trapline_watch_con
   skeleton.reset(watch_bpf::open());
   if (!skeleton) return std::unexpected(errno);
   skeleton->rodata->config = config;
+  for (trapline_shadow& shadow : skeleton->bss->shadows) shadow.state = TRAPLINE_BEFORE_FIRST;
   tells_code_maps = with_code_maps;
   const auto& programs = skeleton->progs;
   for (bpf_program* program :
@@ -107,6 +124,7 @@ std::expected<void, int> BpfWatchPrograms::Loaded::load(const trapline_watch_con
       bpf_map__set_max_entries(skeleton->maps.ring, static_cast<std::uint32_t>(ring_bytes.value));
   if (error == 0) error = watch_bpf::load(skeleton.get());
   if (error == 0) error = tell_number_of_hit_program();
+  if (error == 0 && config.follows_children != 0) error = set_first_shadows(config);
   if (error == 0) error = watch_bpf::attach(skeleton.get());
   if (error != 0) return std::unexpected(-error);
   return {};
@@ -193,14 +211,20 @@ BpfWatchPrograms::Counters BpfWatchPrograms::counters() const {
   return {.lost_hits = bss.lost_hits, .lost_tasks = bss.lost_tasks};
 }
 
-std::optional<std::uint64_t> BpfWatchPrograms::runs() const {
+std::optional<BpfWatchPrograms::HitCounts> BpfWatchPrograms::hit_counts() const {
   const int cpus = libbpf_num_possible_cpus();
   if (cpus <= 0) return std::nullopt;
-  std::vector<std::uint64_t> by_cpu(static_cast<std::size_t>(cpus));
+  std::vector<trapline_hit_counts> by_cpu(static_cast<std::size_t>(cpus));
   const std::uint32_t zero = 0;
-  if (bpf_map_lookup_elem(bpf_map__fd(loaded_->skeleton->maps.runs), &zero, by_cpu.data()) != 0)
+  if (bpf_map_lookup_elem(bpf_map__fd(loaded_->skeleton->maps.hit_counts), &zero, by_cpu.data()) !=
+      0)
     return std::nullopt;
-  return std::accumulate(by_cpu.begin(), by_cpu.end(), std::uint64_t{0});
+  HitCounts sum;
+  for (const trapline_hit_counts& counts : by_cpu) {
+    sum.runs += counts.runs;
+    sum.rejected += counts.rejected;
+  }
+  return sum;
 }
 
 }  // namespace trapline::linux_port

@@ -55,8 +55,12 @@ class BpfWatchPrograms {
     std::uint64_t lost_tasks = 0;  // the same, of what happened to tasks
   };
   [[nodiscard]] Counters counters() const;
-  // How often the program of hits ran; nullopt if that cannot be read.
-  [[nodiscard]] std::optional<std::uint64_t> runs() const;
+  struct HitCounts {
+    std::uint64_t runs = 0;      // of the program of hits
+    std::uint64_t rejected = 0;  // hits that failed one of the configuration's conditions
+  };
+  // nullopt if they cannot be read.
+  [[nodiscard]] std::optional<HitCounts> hit_counts() const;
 
  private:
   struct Loaded;

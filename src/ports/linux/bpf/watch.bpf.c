@@ -1,9 +1,10 @@
 /* The BPF programs of a watch: what happens at the trap itself, in the kernel.
  *
  * on_hit runs at each hit of a watched thread and of those that inherited its events. It reads what
- * was written, exchanges it for what the hit before left (the shadow), walks the user's stack and
- * writes one record. All records of all CPUs go into one ring; the reader puts them in the order of
- * time. The order of values is that of the exchanges.
+ * was written, exchanges it for what the hit before left (the shadow), judges that by the
+ * conditions (watch_filter.h), walks the user's stack and writes one record. All records of all
+ * CPUs go into one ring; the reader puts them in the order of time. The order of values is that of
+ * the exchanges.
  *
  * What happens to tasks is told by programs on the kernel's tracepoints, and which threads are
  * watched by one that walks all of them (list_threads), on demand.
@@ -71,14 +72,14 @@ struct {
   __type(value, struct trapline_hit_record);
 } scratch SEC(".maps");
 
-/* How often on_hit ran, on each CPU. The kernel counts hits by itself: where it counted more, there
- * was no turn for the program. */
+/* On each CPU, written by nobody else, so without atomics. The kernel counts hits by itself: where
+ * it counted more than ran, there was no turn for the program. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);
-  __type(value, __u64);
-} runs SEC(".maps");
+  __type(value, struct trapline_hit_counts);
+} hit_counts SEC(".maps");
 
 /* Counted for the reader. */
 __u64 lost_hits;  /* no room in the ring, or, where the kernel hit, no turn at its lock */
@@ -97,7 +98,7 @@ static __always_inline int is_followed(__u32 pid) {
 static __always_inline void forget_values(__u32 pid) {
   for (__u32 i = 0; i < TRAPLINE_MAX_SLOTS; ++i) {
     if (i >= config.slot_count) break;
-    shadows[i].is_known = 0;
+    shadows[i].state = TRAPLINE_UNKNOWN;
     if (!config.follows_children) continue;
     const struct shadow_key key = {.pid = pid, .shadow = i};
     bpf_map_delete_elem(&shadows_of_processes, &key);
@@ -134,22 +135,46 @@ static __always_inline struct trapline_shadow* find_shadow(__u32 pid, __u32 inde
   return bpf_map_lookup_elem(&shadows_of_processes, &key);
 }
 
-static __always_inline void read_values(struct trapline_hit_record* record, __u32 slot) {
+/* Before memory is read, so that whoever comes while it is read is seen after it. */
+static __always_inline void announce(struct trapline_facts* facts, struct trapline_shadow* shadow) {
+  const __u64 now = bpf_ktime_get_ns();
+  facts->is_contended = shadow->tid != facts->tid && now < shadow->time + TRAPLINE_CONTENTION_NS;
+  shadow->time = now;
+  shadow->tid = facts->tid;
+}
+
+/* Also where the hit will be rejected: the next one finds what this one left. */
+static __always_inline void read_values(struct trapline_facts* facts, __u32 slot) {
   const __u32 length = config.slots[slot].value_length;
   const void* address = (const void*)config.slots[slot].value_address;
   if (length == 0 || length > sizeof(__u64)) return;
-  struct trapline_shadow* shadow = find_shadow(record->pid, config.slots[slot].shadow);
+  struct trapline_shadow* shadow = find_shadow(facts->pid, config.slots[slot].shadow);
   if (shadow == NULL) return;
+  facts->is_first = shadow->state == TRAPLINE_BEFORE_FIRST;
+  if (config.filter.needs_values) announce(facts, shadow);
   __u64 value = 0;
   if (bpf_probe_read_user(&value, length, address) != 0) {
-    shadow->is_known = 0;
+    shadow->state = TRAPLINE_UNKNOWN;
     return;
   }
-  record->new_value = value;
-  record->flags |= TRAPLINE_NEW_KNOWN;
-  if (shadow->is_known) record->flags |= TRAPLINE_OLD_KNOWN;
-  record->old_value = __sync_lock_test_and_set(&shadow->value, value);
-  shadow->is_known = 1;
+  facts->new_value = value;
+  facts->new_known = 1;
+  facts->old_known = shadow->state == TRAPLINE_KNOWN;
+  facts->old_value = __sync_lock_test_and_set(&shadow->value, value);
+  shadow->state = TRAPLINE_KNOWN;
+  if (config.filter.needs_values && shadow->tid != facts->tid) facts->is_contended = 1;
+}
+
+/* Before anything that costs more than the comparison. */
+static __always_inline int is_rejected(struct trapline_facts* facts) {
+  if (config.filter.count == 0) return 0;
+  if (config.filter.needs_name) bpf_get_current_comm(facts->name, sizeof facts->name);
+  return trapline_rejects(&config.filter, facts);
+}
+
+static __always_inline __u32 flags_of(const struct trapline_facts* facts) {
+  return (facts->old_known ? TRAPLINE_OLD_KNOWN : 0) | (facts->new_known ? TRAPLINE_NEW_KNOWN : 0) |
+         (facts->is_first ? TRAPLINE_FIRST : 0);
 }
 
 static __always_inline __u32 frames_of(long bytes) {
@@ -159,22 +184,30 @@ static __always_inline __u32 frames_of(long bytes) {
 SEC("perf_event")
 int on_hit(struct bpf_perf_event_data* context) {
   const __u32 zero = 0;
-  __u64* run = bpf_map_lookup_elem(&runs, &zero);
-  if (run != NULL) ++*run;
+  struct trapline_hit_counts* counts = bpf_map_lookup_elem(&hit_counts, &zero);
+  if (counts != NULL) ++counts->runs;
   const int slot = find_slot(context->addr);
   if (slot < 0) return 0;
   const __u64 id = bpf_get_current_pid_tgid();
+  struct trapline_facts facts = {
+      .tid = (__u32)id, .pid = id >> 32, .cpu = bpf_get_smp_processor_id()};
+  if (config.reads_values) read_values(&facts, slot);
+  if (is_rejected(&facts)) {
+    if (counts != NULL) ++counts->rejected;
+    return 0;
+  }
   struct trapline_hit_record* record = bpf_map_lookup_elem(&scratch, &zero);
   if (record == NULL) return 0;
 
   record->kind = TRAPLINE_HIT;
   record->slot = slot;
-  record->pid = id >> 32;
-  record->tid = (__u32)id;
-  record->cpu = bpf_get_smp_processor_id();
-  record->flags = 0;
+  record->pid = facts.pid;
+  record->tid = facts.tid;
+  record->cpu = facts.cpu;
+  record->flags = flags_of(&facts);
+  record->old_value = facts.old_value;
+  record->new_value = facts.new_value;
   bpf_get_current_comm(record->comm, sizeof record->comm);
-  if (config.reads_values) read_values(record, slot);
   record->registers = context->regs;
   record->ip = trapline_instruction_pointer(&record->registers);
   record->user_frames = 0;

@@ -5,6 +5,8 @@
 #include <linux/bpf_perf_event.h>
 #include <linux/types.h>
 
+#include "watch_filter.h"
+
 /* NOLINTBEGIN(readability-identifier-naming): the names are C's */
 enum {
   TRAPLINE_MAX_SLOTS = 16,   /* kMaxPlanSlots, checked where both are known */
@@ -28,12 +30,26 @@ struct trapline_watch_config {
   __u8 follows_children; /* processes that it forks, too */
   __u8 reads_values;
   __u8 walks_stack;
+  struct trapline_filter filter;
 };
 
 /* What the last hit left. */
+enum trapline_shadow_state {
+  TRAPLINE_UNKNOWN,
+  TRAPLINE_KNOWN,
+  TRAPLINE_BEFORE_FIRST, /* there was none yet: `value` means nothing */
+};
 struct trapline_shadow {
   __u64 value;
-  __u64 is_known;
+  __u64 time; /* ns, CLOCK_MONOTONIC; this and the next where conditions need values */
+  __u32 tid;  /* whose hit it was */
+  __u32 state;
+};
+
+/* Of one CPU. */
+struct trapline_hit_counts {
+  __u64 runs;     /* of on_hit */
+  __u64 rejected; /* hits that failed a condition */
 };
 
 enum trapline_record_kind {
@@ -67,6 +83,7 @@ enum trapline_hit_flags {
   TRAPLINE_OLD_KNOWN = 2,
   TRAPLINE_NEW_KNOWN = 4,
   TRAPLINE_STACK_TOP_KNOWN = 8,
+  TRAPLINE_FIRST = 16, /* no hit on these bytes before it, since the watch began */
 };
 
 /* The record ends after the user's chain, unless the hit was in the kernel: then both chains are

@@ -1,0 +1,75 @@
+#include "tools/trapline/watch/when_conditions.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <string_view>
+
+namespace trapline::command {
+namespace {
+
+constexpr std::uint64_t kWordBytes = 8;
+
+ValueShape shape_of(const symbols::ValueType& type, ByteCount length) {
+  const bool is_floating = type.kind == symbols::ValueKind::floating;
+  return {length, type.is_signed && length.value <= kWordBytes, is_floating};
+}
+
+// "unsigned char, 0 to 255".
+std::string describe(const symbols::ValueType& type, ByteCount length) {
+  constexpr unsigned kBitsPerByte = 8;
+  std::string text =
+      type.name.empty() ? fmt::format("{} bytes of no known type", length.value) : type.name;
+  if (type.kind == symbols::ValueKind::floating || length.value > kWordBytes || length.value == 0)
+    return text;
+  const std::uint64_t largest = ~std::uint64_t{0} >> (kBitsPerByte * (kWordBytes - length.value));
+  if (!type.is_signed) return text + fmt::format(", 0 to {}", largest);
+  const auto positive = static_cast<std::int64_t>(largest >> 1);
+  return text + fmt::format(", {} to {}", -positive - 1, positive);
+}
+
+// Blanks as wide as `text`: a tab is one, and what continues a character of UTF-8 none.
+std::string blanks(std::string_view text) {
+  constexpr unsigned char kMask = 0xc0;
+  constexpr unsigned char kContinuation = 0x80;
+  std::string result;
+  for (const char c : text) {
+    if ((static_cast<unsigned char>(c) & kMask) == kContinuation) continue;
+    result += c == '\t' ? '\t' : ' ';
+  }
+  return result;
+}
+
+Failure pointing_failure(const std::string& text, const ConditionError& error,
+                         const std::string& explanation) {
+  return Failure{Error{ErrorCode::bad_syntax},
+                 fmt::format("--when '{}': {}{} (at character {})\n    {}\n    {}^", text,
+                             error.reason, explanation, error.position + 1, text,
+                             blanks(std::string_view(text).substr(0, error.position)))};
+}
+
+}  // namespace
+
+Failure condition_failure(const std::string& text, const ConditionError& error) {
+  return pointing_failure(text, error, "");
+}
+
+Result<std::vector<TypedCondition>> type_conditions(const WatchOptions& options,
+                                                    const symbols::ValueType& type,
+                                                    ByteCount length) {
+  std::vector<TypedCondition> conditions;
+  for (const WhenCondition& when : options.conditions) {
+    const auto typed = type_condition(when.condition, shape_of(type, length));
+    if (!typed) {
+      const ConditionError& error = typed.error();
+      return std::unexpected(pointing_failure(
+          when.text, error,
+          error.is_of_the_type ? fmt::format("; {} is {}", options.what, describe(type, length))
+                               : ""));
+    }
+    conditions.push_back(*typed);
+  }
+  return conditions;
+}
+
+}  // namespace trapline::command
