@@ -23,6 +23,12 @@ Json frame_record(const symbols::Frame& frame) {
 
 }  // namespace
 
+Json cpu_numbers(const CpuSet& cpus) {
+  Json numbers = Json::array();
+  cpus.for_each([&](CpuId cpu) { numbers.push_back(cpu.value); });
+  return numbers;
+}
+
 Json start_record(const WatchStart& start) {
   Json record;
   record["type"] = "start";
@@ -33,8 +39,7 @@ Json start_record(const WatchStart& start) {
                      {"access", name_of(start.request.access)}};
   if (!start.type.name.empty()) record["watch"]["type"] = start.type.name;
   record["collector"] = start.collector;
-  record["cpus"] = Json::array();
-  start.cpus.for_each([&](CpuId cpu) { record["cpus"].push_back(cpu.value); });
+  record["cpus"] = cpu_numbers(start.cpus);
   record["slots"] = start.slots;
   record["target"] = start.target;
   if (start.began) record["time_ns"] = start.began->value;

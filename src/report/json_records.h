@@ -10,6 +10,7 @@
 #include "report/reporter.h"
 #include "symbols/symbolizer.h"
 #include "trapline/base/address.h"
+#include "trapline/base/cpu_set.h"
 
 namespace trapline::report {
 
@@ -18,6 +19,9 @@ namespace trapline::report {
 [[nodiscard]] nlohmann::ordered_json cpu_record(const CpuEventView& event);
 [[nodiscard]] nlohmann::ordered_json end_record(const WatchEnd& end);
 [[nodiscard]] nlohmann::ordered_json frame_records(std::span<const symbols::Frame> frames);
+
+// [0,1]
+[[nodiscard]] nlohmann::ordered_json cpu_numbers(const CpuSet& cpus);
 
 // Adds which instruction it was: "ip" or "trap_ip", and "kernel".
 void add_access_place(nlohmann::ordered_json& record, const AccessPlace& place);

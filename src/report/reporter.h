@@ -50,6 +50,21 @@ struct HitView {
   std::optional<RemoteAddress> ip;  // of the instruction that made the access; nullopt if unknown
   std::string_view instruction;     // its text; "" if unknown
   const ResolvedStack& stack;       // frames[0] is where the access was made
+  // Hits like this one, of its thread too, come as a TallyView with this number; 0: one by one.
+  std::uint64_t tally = 0;
+};
+
+// Hits that were only counted. Numbers start at 1; one that ends does not come again.
+struct TallyView {
+  std::uint64_t number = 0;
+  std::uint64_t count = 0;  // those since the last time
+  // Of all since the number's own hit, which is not among them.
+  Nanoseconds first{};
+  Nanoseconds last{};
+  CpuSet cpus{};
+  MemoryValue lowest{};  // the smallest and the largest new value; `unknown` if there was none
+  MemoryValue highest{};
+  bool is_last = false;  // nothing will come under this number any more
 };
 
 // Which instruction made an access, as far as it is known.
@@ -108,6 +123,8 @@ class Reporter {
   // nothing more is written.
   [[nodiscard]] virtual Result<void> start(const WatchStart& start) = 0;
   [[nodiscard]] virtual Result<void> hit(const HitView& hit) = 0;
+  // Only to reporters of summaries: the others get every hit.
+  [[nodiscard]] virtual Result<void> tally(const TallyView& /*tally*/) { return {}; }
   [[nodiscard]] virtual Result<void> lost(std::uint64_t count) = 0;
   [[nodiscard]] virtual Result<void> cpu(const CpuEventView& event) = 0;
   [[nodiscard]] virtual Result<void> end(const WatchEnd& end) = 0;

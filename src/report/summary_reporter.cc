@@ -47,6 +47,7 @@ Result<void> SummaryReporter::start(const WatchStart& start) {
     return records_.flush();
   }
   append_start(remarks_.buffer(), start);
+  if (terminal_) live_.emplace(terminal_->now());
   return remarks_.flush();
 }
 
@@ -56,11 +57,29 @@ Result<void> SummaryReporter::hit(const HitView& view) {
   return {};
 }
 
+Result<void> SummaryReporter::tally(const TallyView& tally) {
+  table_.add(tally);
+  return {};
+}
+
+Result<void> SummaryReporter::flush() {
+  if (!live_) return records_.flush();
+  const Nanoseconds now = terminal_->now();
+  if (!live_->is_due(now)) return {};
+  live_->draw(remarks_.buffer(), table_, now, terminal_->columns());
+  return remarks_.flush();
+}
+
+void SummaryReporter::erase_live() {
+  if (live_) live_->erase(remarks_.buffer());
+}
+
 Result<void> SummaryReporter::lost(std::uint64_t count) {
   if (format_ == Format::json) {
     append_line(records_, lost_record(count));
     return records_.settle();
   }
+  erase_live();
   append_lost(remarks_.buffer(), count);
   return remarks_.flush();
 }
@@ -72,6 +91,7 @@ Result<void> SummaryReporter::cpu(const CpuEventView& event) {
     return records_.settle();
   }
   if (event.watched) return {};
+  erase_live();
   append_cpu_event(remarks_.buffer(), event, *began_);
   return remarks_.flush();
 }
@@ -93,10 +113,11 @@ void SummaryReporter::append_text_value(const MemoryValue& value) {
 void SummaryReporter::append_row_details(const SummaryRow& row) {
   fmt::memory_buffer& buffer = records_.buffer();
   const std::size_t threads = row.threads.count();
-  fmt::format_to(fmt::appender(buffer), "{}by {}{} thread{}, from {:.6f} s to {:.6f} s",
+  const std::uint32_t cpus = row.cpus.count();
+  fmt::format_to(fmt::appender(buffer), "{}by {}{} thread{} on {} CPU{}, from {:.6f} s to {:.6f} s",
                  kDetailIndent, threads, row.threads.is_full() ? " or more" : "",
-                 threads == 1 ? "" : "s", seconds_since(*began_, row.first),
-                 seconds_since(*began_, row.last));
+                 threads == 1 ? "" : "s", cpus, cpus == 1 ? "" : "s",
+                 seconds_since(*began_, row.first), seconds_since(*began_, row.last));
   if (row.values.lowest().certainty != Certainty::unknown) {
     buffer.append(std::string_view(", new values from "));
     append_text_value(row.values.lowest());
@@ -125,6 +146,8 @@ void SummaryReporter::append_text_row(const SummaryRow& row) {
 }
 
 Result<void> SummaryReporter::end_text(const WatchEnd& end) {
+  erase_live();
+  if (auto flushed = remarks_.flush(); !flushed) return flushed;
   for (const SummaryRow* row : table_.by_count()) {
     append_text_row(*row);
     if (auto settled = records_.settle(); !settled) return settled;
@@ -146,6 +169,7 @@ void SummaryReporter::append_json_row(const SummaryRow& row) {
                  {"last_ns", row.last.value},
                  {"threads", row.threads.count()}};
   if (row.threads.is_full()) record["more_threads"] = true;
+  record["cpus"] = cpu_numbers(row.cpus);
   add_access_place(record, row.place);
   if (!row.frames.empty()) add_frame_place(record, row.frames.front());
   if (!row.instruction.empty()) record["instruction"] = row.instruction;

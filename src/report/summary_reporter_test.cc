@@ -69,10 +69,12 @@ TEST_F(SummaryReporterTest, TextTableIsSortedByCountWithSharesRangesAndCallers) 
   EXPECT_EQ(
       end(),
       "         3   75.0%  bump+0xc at app.c:8  [mov dword ptr [rip + 0x2ef2], eax]\n"
-      "                    by 2 threads, from 0.002000 s to 0.004000 s, new values from 1 to 300\n"
+      "                    by 2 threads on 1 CPU, from 0.002000 s to 0.004000 s, new values from 1 "
+      "to 300\n"
       "                    from worker+0x20 at app.c:60\n"
       "         1   25.0%  bump+0xc at app.c:7  [mov dword ptr [rip + 0x2ef2], eax]\n"
-      "                    by 1 thread, from 0.001000 s to 0.001000 s, new values from -5 to -5\n"
+      "                    by 1 thread on 1 CPU, from 0.001000 s to 0.001000 s, new values from -5 "
+      "to -5\n"
       "                    from worker+0x20 at app.c:60\n");
   EXPECT_THAT(remarks_file_.text(), HasSubstr("watching writes of counter"));
   EXPECT_THAT(remarks_file_.text(), HasSubstr("100 hits, 0 lost in 1.000 s: interrupted\n"));
@@ -96,6 +98,7 @@ TEST_F(SummaryReporterTest, JsonRowHasTheSameFacts) {
   EXPECT_EQ(row["first_ns"], 1'001'000'000);
   EXPECT_EQ(row["last_ns"], 1'002'000'000);
   EXPECT_EQ(row["threads"], 2);
+  EXPECT_EQ(row["cpus"], Json::array({1}));
   EXPECT_FALSE(row.contains("more_threads"));
   EXPECT_EQ(row["ip"], "0x401007");
   EXPECT_EQ(row["symbol"], "bump");
@@ -205,6 +208,69 @@ TEST_F(SummaryReporterTest, HitsOutOfOrderKeepTheEarliestAndLatestTime) {
   const auto rows = json_end();
   EXPECT_EQ(rows[0]["first_ns"], 1'000);
   EXPECT_EQ(rows[0]["last_ns"], 3'000);
+}
+
+TEST_F(SummaryReporterTest, TalliesAddToTheRowOfTheHitThatOpenedThem) {
+  begin(Format::json);
+  SampleHit sample;
+  sample.hit.new_value.bits = 42;
+  HitView view = sample.view();
+  view.tally = 3;
+  ASSERT_TRUE(reporter_->hit(view));
+  TallyView tally{.number = 3,
+                  .count = 5,
+                  .first = Nanoseconds{1'600'000'000},
+                  .last = Nanoseconds{1'700'000'000},
+                  .lowest = {7, Certainty::exact},
+                  .highest = {50, Certainty::exact}};
+  tally.cpus.insert(CpuId{0});
+  ASSERT_TRUE(reporter_->tally(tally));
+  tally.count = 4;
+  tally.last = Nanoseconds{1'800'000'000};
+  tally.is_last = true;
+  ASSERT_TRUE(reporter_->tally(tally));
+  // Nobody knows it any more.
+  ASSERT_TRUE(reporter_->tally(tally));
+  const auto rows = json_end();
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0]["count"], 10);
+  EXPECT_EQ(rows[0]["first_ns"], 1'500'000'000);
+  EXPECT_EQ(rows[0]["last_ns"], 1'800'000'000);
+  EXPECT_EQ(rows[0]["cpus"], Json::array({0, 1}));
+  EXPECT_EQ(rows[0]["lowest"], 7);
+  EXPECT_EQ(rows[0]["highest"], 50);
+}
+
+TEST_F(SummaryReporterTest, TalliesOfStacksWithoutARowAreOthers) {
+  begin(Format::json, 1);
+  report(1);
+  SampleHit sample;
+  sample.stack.id = 2;
+  sample.stack.frames[0].ip = RemoteAddress(0x999);
+  HitView view = sample.view();
+  view.tally = 1;
+  ASSERT_TRUE(reporter_->hit(view));
+  ASSERT_TRUE(reporter_->tally({.number = 1, .count = 5}));
+  const auto rows = json_end();
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[1]["count"], 6);
+  EXPECT_EQ(rows[1]["other"], true);
+}
+
+TEST_F(SummaryReporterTest, ATerminalSeesWhatThereIsSoFar) {
+  Nanoseconds now{2'000'000'000};
+  reporter_.emplace(records_, remarks_, Format::text);
+  reporter_->show_on({.now = [&] { return now; }, .columns = [] { return std::size_t{100}; }});
+  ASSERT_TRUE(reporter_->start(sample_start()));
+  report(1);
+  ASSERT_TRUE(reporter_->flush());
+  EXPECT_THAT(remarks_file_.text(), Not(HasSubstr("hits in")));
+  now = Nanoseconds{3'000'000'000};
+  ASSERT_TRUE(reporter_->flush());
+  EXPECT_THAT(remarks_file_.text(), HasSubstr("1 hits in 1 s, 1/s; 1 stack, 1 CPU\n"));
+  EXPECT_THAT(remarks_file_.text(), Not(HasSubstr("\x1b[")));
+  end();
+  EXPECT_THAT(remarks_file_.text(), HasSubstr("\x1b[2A\x1b[J"));
 }
 
 TEST_F(SummaryReporterTest, TextTellsOfCpusInItsTotalsAndAtOnceOnlyIfOneCannotBeWatched) {

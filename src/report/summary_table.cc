@@ -75,6 +75,8 @@ SummaryRow* SummaryTable::row_of(const HitView& view) {
 void SummaryTable::add(const HitView& view) {
   ++total_;
   SummaryRow* const row = row_of(view);
+  const ByteCount length = value_length(watch_, view.hit);
+  if (view.tally != 0) rows_by_tally_.insert_or_assign(view.tally, TalliedRow{row, length});
   if (row == nullptr) {
     ++others_;
     return;
@@ -83,7 +85,27 @@ void SummaryTable::add(const HitView& view) {
   row->first = std::min(row->first, view.hit.time);
   row->last = std::max(row->last, view.hit.time);
   row->threads.add(view.hit.tid);
-  row->values.add(view.hit.new_value, type_, value_length(watch_, view.hit));
+  row->cpus.insert(view.hit.cpu);
+  row->values.add(view.hit.new_value, type_, length);
+}
+
+void SummaryTable::add(const TallyView& tally) {
+  const auto known = rows_by_tally_.find(tally.number);
+  if (known == rows_by_tally_.end()) return;
+  const auto [row, length] = known->second;
+  if (tally.is_last) rows_by_tally_.erase(known);
+  if (tally.count == 0) return;
+  total_ += tally.count;
+  if (row == nullptr) {
+    others_ += tally.count;
+    return;
+  }
+  row->count += tally.count;
+  row->first = std::min(row->first, tally.first);
+  row->last = std::max(row->last, tally.last);
+  tally.cpus.for_each([row = row](CpuId cpu) { row->cpus.insert(cpu); });
+  row->values.add(tally.lowest, type_, length);
+  row->values.add(tally.highest, type_, length);
 }
 
 std::vector<const SummaryRow*> SummaryTable::by_count() const {

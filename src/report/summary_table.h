@@ -10,6 +10,7 @@
 #include "report/reporter.h"
 #include "symbols/symbolizer.h"
 #include "symbols/value_type.h"
+#include "trapline/base/cpu_set.h"
 #include "trapline/base/units.h"
 #include "trapline/watch/hit.h"
 #include "trapline/watch/request.h"
@@ -48,6 +49,7 @@ struct SummaryRow {
   Nanoseconds first;  // the earliest and the latest hit's time
   Nanoseconds last;
   ThreadCount threads;
+  CpuSet cpus;
   ValueRange values;
   std::string instruction;  // "" if unknown
   AccessPlace place;
@@ -61,6 +63,8 @@ class SummaryTable {
   // How the values of hits are to be read.
   void describe(const Request& watch, const symbols::ValueType& type);
   void add(const HitView& view);
+  // Of a hit that was added before.
+  void add(const TallyView& tally);
 
   // By count, the highest first; equal ones by their first hit. Valid until the next add().
   [[nodiscard]] std::vector<const SummaryRow*> by_count() const;
@@ -81,6 +85,12 @@ class SummaryTable {
   std::unordered_map<std::string, SummaryRow> rows_;
   // A shortcut, bounded: by stack id; nullptr for the stacks that found no room.
   std::unordered_map<std::uint64_t, SummaryRow*> rows_by_id_;
+  // The row of each tally that goes on, nullptr as above, and the length of its values.
+  struct TalliedRow {
+    SummaryRow* row = nullptr;
+    ByteCount length;
+  };
+  std::unordered_map<std::uint64_t, TalliedRow> rows_by_tally_;
   std::uint64_t others_ = 0;
   std::uint64_t total_ = 0;
 };

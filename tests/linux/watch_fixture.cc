@@ -103,6 +103,8 @@ Watch::Result Watch::finish() {
       result.cpus.push_back(record);
     } else if (type == "lost") {
       result.lost.push_back(std::move(record));
+    } else if (type == "summary") {
+      result.summary.push_back(std::move(record));
     } else if (type == "end") {
       result.end = std::move(record);
     } else if (type != "start") {

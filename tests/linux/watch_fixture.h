@@ -52,6 +52,7 @@ class Watch {
     std::vector<nlohmann::json> hits;
     std::vector<nlohmann::json> lost;
     std::vector<nlohmann::json> cpus;  // that came or went
+    std::vector<nlohmann::json> summary;
     nlohmann::json end;
   };
   // Waits for its end and parses all it printed; a line that is not JSON is a test failure.

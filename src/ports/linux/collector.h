@@ -34,6 +34,10 @@ struct TargetScope {
   bool follow_children = false;                        // processes that it forks, too
 };
 
+// How the values of a watch compare with each other: 1 to 8 bytes; floating-point numbers have 4 or
+// 8.
+enum class ValueOrder : std::uint8_t { none, as_unsigned, as_signed, as_floating };
+
 struct CollectorOptions {
   StackMode stack = StackMode::frame_pointer;
   // Capture user registers: for the culprit check, values, dwarf stacks.
@@ -42,14 +46,17 @@ struct CollectorOptions {
   bool values = true;
   ByteCount dwarf_stack_bytes{
       16ULL * 1024};  // copied per hit for StackMode::dwarf; kernel limit 64 KiB - 8
-  ByteCount ring_bytes{
-      4ULL * 1024 *
-      1024};  // per CPU (bpf: for all), a power of two of pages; halved until the system allows it
+  // Per CPU, a power of two of pages; halved until the system allows it.
+  ByteCount ring_bytes{4ULL * 1024 * 1024};
   // Hits that fail one of these need not be delivered. A collector that can tell so where the hit
   // is made, for less than it costs to deliver it, rejects them and tells how many by
   // on_rejected(). Whoever gets the hits judges them all the same: not every collector can, nor
   // every condition.
   std::vector<TypedCondition> conditions = {};
+  // Hits that are alike need not be delivered one by one. A collector that can count them where
+  // they happen delivers the first and tells of the others by on_tally(), with the range of their
+  // values in this order.
+  std::optional<ValueOrder> tally_order = std::nullopt;
 };
 
 // What a collector could and could not have, for the start line and doctor.
@@ -59,6 +66,20 @@ struct InstallReport {
   std::size_t slots = 0;              // debug registers used in each thread
   bool sees_kernel_accesses = false;  // false: writes by system calls are not reported
   std::vector<std::string> notes;     // weaker than asked for, one sentence each
+};
+
+// Hits that were counted where they happened, instead of being delivered.
+struct Tally {
+  std::uint64_t number = 0;  // Sample::tally of the hit that they are like
+  std::uint64_t count = 0;   // those since the last time
+  // Of all since that hit, without it.
+  Nanoseconds first{};
+  Nanoseconds last{};
+  CpuSet cpus{};
+  // Of new values, in CollectorOptions::tally_order; `unknown` if there is none.
+  MemoryValue lowest{};
+  MemoryValue highest{};
+  bool is_last = false;  // the thread has ended: nothing more will be counted
 };
 
 // One hit, with what was captured beside it. Borrowed: valid only during the call.
@@ -80,9 +101,12 @@ struct Sample {
   std::optional<RemoteAddress> object_start;
   // What the object held when this process began to be watched; with its first hit only.
   MemoryValue initial;
-  // Hits on the same bytes before it may have been rejected by the collector: what they left is
-  // hit.old_value, or it is not known.
-  bool follows_rejected = false;
+  // Hits on the same bytes before it may have been rejected or tallied by the collector: what they
+  // left is hit.old_value, or it is not known.
+  bool follows_undelivered = false;
+  // Further hits like this one (of its thread, slot, instruction and stack) come as tallies with
+  // this number. 0: one by one.
+  std::uint64_t tally = 0;
   // No later hit is known yet: memory may still hold what this one wrote.
   bool is_newest = true;
 };
@@ -138,6 +162,8 @@ class SampleSink {
   // `count` hits failed CollectorOptions::conditions and are not delivered; told before those that
   // came after them.
   virtual void on_rejected(std::uint64_t /*count*/) {}
+  // Only with CollectorOptions::tally_order.
+  virtual void on_tally(const Tally& /*tally*/) {}
   // The variable may have been written before the samples that follow without a hit: hits were lost
   // (how many, if any, on_lost tells later), or a child process began that may share the memory.
   virtual void on_gap() {}
@@ -179,7 +205,7 @@ class Collector {
   [[nodiscard]] virtual Result<Drained> drain(SampleSink& sink) = 0;
 
   // Takes the slots out of every thread, delivers the rest, and accounts for every hit: after it,
-  // hits delivered, rejected and reported lost are the number of hits there were, unless
+  // hits delivered, rejected, tallied and reported lost are the number of hits there were, unless
   // on_lost_uncounted says otherwise. The target runs on.
   // Idempotent.
   virtual void stop(SampleSink& sink) = 0;

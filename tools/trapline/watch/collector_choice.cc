@@ -66,6 +66,28 @@ Result<InstalledCollector> try_candidate(const Candidate& candidate, const Watch
   return installed;
 }
 
+// How the summary compares the values of this object (report::is_less).
+linux_port::ValueOrder order_of(const WatchedObject& object) {
+  using linux_port::ValueOrder;
+  const symbols::ValueType& type = object.type;
+  if (type.length != object.request.length) return ValueOrder::none;
+  switch (type.kind) {
+    case symbols::ValueKind::bytes:
+      return ValueOrder::none;
+    case symbols::ValueKind::floating:
+      return type.length == ByteCount{sizeof(float)} || type.length == ByteCount{sizeof(double)}
+                 ? ValueOrder::as_floating
+                 : ValueOrder::none;
+    case symbols::ValueKind::signed_integer:
+      return ValueOrder::as_signed;
+    case symbols::ValueKind::character:
+    case symbols::ValueKind::enumeration:
+      return type.is_signed ? ValueOrder::as_signed : ValueOrder::as_unsigned;
+    default:
+      return ValueOrder::as_unsigned;
+  }
+}
+
 // The kernel does not tell to whom the events of another process apply, so all are named.
 Failure with_holders(Failure failure, const linux_port::TargetScope& scope) {
   const std::string holders =
@@ -89,6 +111,8 @@ linux_port::CollectorOptions collector_options_for(const WatchOptions& options,
       options.access != Access::execute || options.stack == linux_port::StackMode::dwarf;
   wanted.values = options.values;
   wanted.conditions = object.conditions;
+  // A summary of the first N hits has to know which they are.
+  if (options.summary && !options.max_hits) wanted.tally_order = order_of(object);
   return wanted;
 }
 

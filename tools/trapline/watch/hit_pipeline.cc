@@ -31,7 +31,7 @@ void HitPipeline::on_sample(const linux_port::Sample& sample) {
   const report::ResolvedStack& stack = resolve_stack(sample, hit, ip, view);
   ++totals_.hits;
   note(parts_.reporter.hit(
-      {hit, ip, culprit == nullptr ? std::string_view() : culprit->text, stack}));
+      {hit, ip, culprit == nullptr ? std::string_view() : culprit->text, stack, sample.tally}));
   if (parts_.options.max_hits == totals_.hits) {
     finished_ = fmt::format("{} {}", totals_.hits, totals_.hits == 1 ? "hit" : "hits");
   }
@@ -53,7 +53,7 @@ void HitPipeline::find_values(Hit& hit, const linux_port::Sample& sample,
   // Somebody may have written since the hit before, on the CPU that is not watched.
   if (gaps_.is_open()) values.forget();
   const RemoteAddress start = sample.object_start.value_or(parts_.object.request.address);
-  if (sample.follows_rejected) values.forget_before(hit, start);
+  if (sample.follows_undelivered) values.forget_before(hit, start);
   values.update_at(start, sample.initial, hit, culprit, sample.registers, sample.is_newest);
 }
 
@@ -126,6 +126,19 @@ void HitPipeline::on_lost(std::uint64_t count) {
   totals_.lost += count;
   parts_.views.on_lost();
   note(parts_.reporter.lost(count));
+}
+
+void HitPipeline::on_tally(const linux_port::Tally& tally) {
+  if (finished_) return;
+  totals_.hits += tally.count;
+  note(parts_.reporter.tally({.number = tally.number,
+                              .count = tally.count,
+                              .first = tally.first,
+                              .last = tally.last,
+                              .cpus = tally.cpus,
+                              .lowest = tally.lowest,
+                              .highest = tally.highest,
+                              .is_last = tally.is_last}));
 }
 
 void HitPipeline::on_rejected(std::uint64_t count) {

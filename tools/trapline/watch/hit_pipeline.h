@@ -34,6 +34,7 @@ class HitPipeline final : public linux_port::SampleSink {
   void on_sample(const linux_port::Sample& sample) override;
   void on_event(const linux_port::TargetEvent& event) override;
   void on_lost(std::uint64_t count) override;
+  void on_tally(const linux_port::Tally& tally) override;
   void on_rejected(std::uint64_t count) override;
   void on_gap() override;
   void on_cpu(const linux_port::CpuEvent& event) override;

@@ -123,7 +123,7 @@ TEST_F(HitPipelineTest, OldValueIsNotCarriedAcrossHitsThatWereRejected) {
   write(5, pid_);
   linux_port::Sample sample = sample_of(pid_);
   sample.hit.new_value = {5, Certainty::exact};
-  sample.follows_rejected = true;
+  sample.follows_undelivered = true;
   pipeline_->on_sample(sample);
   ASSERT_EQ(reporter_.hits.size(), 2U) << "it may have been something else in between";
   EXPECT_EQ(reporter_.hits[1].old_value, MemoryValue{});

@@ -1,10 +1,12 @@
 #include "tools/trapline/watch/report_output.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <utility>
 
+#include "ports/linux/monotonic_clock.h"
 #include "report/json_reporter.h"
 #include "report/summary_reporter.h"
 #include "report/text_reporter.h"
@@ -25,13 +27,24 @@ bool wants_colour(const WatchOptions& options) {
   return is_terminal && (no_colour == nullptr || *no_colour == '\0');
 }
 
+// Of standard error.
+std::size_t terminal_columns() {
+  constexpr std::size_t kUsual = 80;
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kUsual;
+  return size.ws_col;
+}
+
 std::unique_ptr<report::Reporter> make_reporter(const WatchOptions& options,
                                                 report::Output& records, report::Output& remarks) {
   const bool json = wants_json(options);
   if (options.summary) {
     using Format = report::SummaryReporter::Format;
-    return std::make_unique<report::SummaryReporter>(records, remarks,
-                                                     json ? Format::json : Format::text);
+    auto summary = std::make_unique<report::SummaryReporter>(records, remarks,
+                                                             json ? Format::json : Format::text);
+    if (!json && ::isatty(STDERR_FILENO) != 0)
+      summary->show_on({.now = linux_port::monotonic_now, .columns = terminal_columns});
+    return summary;
   }
   if (json) return std::make_unique<report::JsonReporter>(records);
   const report::TextReporter::Style style{

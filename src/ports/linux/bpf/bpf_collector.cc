@@ -2,9 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -13,6 +16,7 @@
 #include "ports/linux/bpf/bpf_filter.h"
 #include "ports/linux/bpf/bpf_record_queue.h"
 #include "ports/linux/bpf/bpf_records.h"
+#include "ports/linux/bpf/bpf_tallies.h"
 #include "ports/linux/bpf/bpf_watch_programs.h"
 #include "ports/linux/followed_target.h"
 #include "ports/linux/monotonic_clock.h"
@@ -28,6 +32,8 @@ namespace {
 
 // As much as is read before the caller may look at its clock again.
 constexpr std::size_t kRecordsPerDrain = 1024;
+// How often what was tallied is read.
+constexpr Nanoseconds kTallyInterval{250'000'000};
 constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 constexpr std::uint64_t kWordBytes = 8;
 static_assert(TRAPLINE_MAX_SLOTS == kMaxPlanSlots);
@@ -56,13 +62,26 @@ trapline_watch_config config_for(const TargetScope& scope, const Plan& plan,
   config.reads_values = reads_values ? 1 : 0;
   config.walks_stack = options.stack == StackMode::frame_pointer ? 1 : 0;
   config.filter = bpf_filter_for(options.conditions);
+  // What the programs cannot judge goes to the reader.
+  config.tallies_hits =
+      options.tally_order && options.conditions.size() <= TRAPLINE_MAX_CONDITIONS ? 1 : 0;
+  config.value_order = static_cast<std::uint32_t>(options.tally_order.value_or(ValueOrder::none));
   return config;
+}
+
+// One ring has to hold what those of all CPUs would.
+ByteCount bytes_for_all_cpus(ByteCount for_each) {
+  constexpr std::uint64_t kMost = 64ULL * 1024 * 1024;
+  const auto cpus = online_cpus();
+  const std::uint64_t count = std::bit_ceil(std::uint64_t{cpus ? cpus->count() : 1});
+  return ByteCount{std::min(for_each.value * count, std::max(kMost, for_each.value))};
 }
 
 // With as large a ring as there is memory for.
 Result<BpfWatchPrograms> load_programs(const TargetScope& scope, const Plan& plan,
                                        CollectorOptions options) {
   constexpr std::uint64_t kLeastBytes = 4096;
+  options.ring_bytes = bytes_for_all_cpus(options.ring_bytes);
   while (true) {
     auto programs = BpfWatchPrograms::load(config_for(scope, plan, options), options.ring_bytes,
                                            BpfWatchPrograms::Told::hits_and_tasks);
@@ -71,6 +90,13 @@ Result<BpfWatchPrograms> load_programs(const TargetScope& scope, const Plan& pla
       return programs;
     options.ring_bytes.value /= 2;
   }
+}
+
+std::optional<BpfTallies> tallies_for(const TargetScope& scope, const Plan& plan,
+                                      const CollectorOptions& options) {
+  const trapline_watch_config config = config_for(scope, plan, options);
+  if (config.tallies_hits == 0) return std::nullopt;
+  return BpfTallies(*options.tally_order, std::span(config.slots).first(config.slot_count));
 }
 
 // A watch that is installed.
@@ -87,7 +113,8 @@ class Session {
         plan_(plan),
         installed_(std::move(installed)),
         builder_(plan, options),
-        rejects_(!options.conditions.empty()) {
+        rejects_(!options.conditions.empty()),
+        tallies_(tallies_for(scope, plan, options)) {
     refresh_descriptors();
   }
 
@@ -107,6 +134,7 @@ class Session {
   void look_again(SampleSink& sink);
   void tell_losses(SampleSink& sink);
   void tell_rejections(SampleSink& sink);
+  void tell_tallies(SampleSink& sink);
   // Hits for which no program ran.
   void tell_missed(SampleSink& sink);
   void refresh_descriptors();
@@ -118,6 +146,8 @@ class Session {
   PerfSampleBuilder builder_;
   bool rejects_;  // hits that fail a condition do not come out of the ring
   std::uint64_t told_rejections_ = 0;
+  std::optional<BpfTallies> tallies_;  // hits like others do not, either
+  Nanoseconds next_tallies_;
   BpfWatchPrograms::Counters told_;
   bool wants_look_ = false;
   std::vector<int> descriptors_;
@@ -139,6 +169,10 @@ Collector::Drained Session::drain(SampleSink& sink) {
   if (!result.more_pending) {
     tell_losses(sink);
     if (wants_look_) look_again(sink);
+    if (tallies_ && (now >= next_tallies_ || target.seems_gone())) {
+      tell_tallies(sink);
+      next_tallies_ = Nanoseconds{now.value + kTallyInterval.value};
+    }
     target.deliver_events(sink);
     result.target_gone = target.is_gone(*this);
   }
@@ -152,6 +186,7 @@ void Session::finish(SampleSink& sink) {
   queue_.read(*installed_.programs, PerfRingSet::kForever, kNoLimit,
               [&](std::span<const std::byte> record) { handle(record, sink); });
   tell_losses(sink);
+  if (tallies_) tell_tallies(sink);
   tell_missed(sink);
   installed_.target.check_finally();
   installed_.target.deliver_events(sink);
@@ -165,7 +200,8 @@ void Session::handle(std::span<const std::byte> record, SampleSink& sink) {
     sample->hit.new_value = hit_.new_value;
     // Memory is not read later: what it held at the hit has come along.
     sample->is_newest = false;
-    sample->follows_rejected = rejects_ && !hit_.is_first;
+    sample->follows_undelivered = (rejects_ || tallies_) && !hit_.is_first;
+    if (tallies_ && hit_.opens_tally) sample->tally = tallies_->open(*hit_.opens_tally);
     sink.on_sample(*sample);
   } else if (const auto task = decode_bpf_task(record)) {
     handle_task(*task, sink);
@@ -179,6 +215,7 @@ void Session::handle_task(const BpfTask& task, SampleSink& sink) {
       installed_.target.forked(task.task, sink);
       break;
     case BpfTaskEvent::exit:
+      if (tallies_) tallies_->thread_ended(task.task.tid);
       installed_.target.exited(task.task, sink);
       break;
     case BpfTaskEvent::exec:
@@ -225,6 +262,15 @@ void Session::tell_rejections(SampleSink& sink) {
   if (!counts || counts->rejected == told_rejections_) return;
   sink.on_rejected(counts->rejected - told_rejections_);
   told_rejections_ = counts->rejected;
+}
+
+void Session::tell_tallies(SampleSink& sink) {
+  const auto tallies = installed_.programs->tallies();
+  if (!tallies) {
+    sink.on_lost_uncounted();
+    return;
+  }
+  installed_.programs->remove_tallies(tallies_->tell(*tallies, sink));
 }
 
 void Session::tell_missed(SampleSink& sink) {

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "ports/linux/bpf/bpf_registers.h"
-#include "ports/linux/bpf/watch_record.h"
 
 namespace trapline::linux_port {
 namespace {
@@ -114,6 +113,8 @@ bool decode_bpf_hit(std::span<const std::byte> record, std::span<const SlotReque
   std::copy_n(raw.comm, hit.comm.size(), hit.comm.begin());
   hit.old_value = value(raw.old_value, (raw.flags & TRAPLINE_OLD_KNOWN) != 0);
   hit.new_value = value(raw.new_value, (raw.flags & TRAPLINE_NEW_KNOWN) != 0);
+  hit.opens_tally =
+      (raw.flags & TRAPLINE_OPENS_TALLY) != 0 ? std::optional(raw.tally) : std::nullopt;
   hit.is_first = (raw.flags & TRAPLINE_FIRST) != 0;
   return true;
 }

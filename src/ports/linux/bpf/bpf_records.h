@@ -8,6 +8,7 @@
 #include <span>
 #include <variant>
 
+#include "ports/linux/bpf/watch_record.h"
 #include "ports/linux/perf_records.h"
 #include "trapline/base/units.h"
 #include "trapline/watch/hit.h"
@@ -20,7 +21,8 @@ struct BpfHit {
   std::array<char, 16> comm{};
   MemoryValue old_value;
   MemoryValue new_value;
-  bool is_first = false;  // on these bytes, since the watch began
+  std::optional<trapline_tally_key> opens_tally;  // of hits like it
+  bool is_first = false;                          // on these bytes, since the watch began
   // Where sample.stack points to, if it has anything.
   std::array<std::byte, 8> stack_top{};
 };

@@ -66,7 +66,7 @@ TEST(BpfRejection, NextHitKnowsWhatARejectedOneLeft) {
   for (const RecordedHit& recorded : sink.hits) {
     const Hit& hit = recorded.sample.hit;
     EXPECT_EQ(hit.old_value, (MemoryValue{hit.new_value.bits - 1, Certainty::exact}));
-    EXPECT_TRUE(recorded.sample.follows_rejected);
+    EXPECT_TRUE(recorded.sample.follows_undelivered);
   }
 }
 
@@ -80,7 +80,7 @@ TEST(BpfRejection, FirstHitIsDeliveredWhereItsOldValueWouldDecide) {
       sink);
   ASSERT_EQ(sink.hits.size(), 1U);
   EXPECT_EQ(sink.hits[0].sample.hit.old_value.certainty, Certainty::unknown);
-  EXPECT_FALSE(sink.hits[0].sample.follows_rejected);
+  EXPECT_FALSE(sink.hits[0].sample.follows_undelivered);
   EXPECT_EQ(sink.rejected, 2U);
 }
 
@@ -89,7 +89,7 @@ TEST(BpfRejection, NothingIsRejectedWithoutConditions) {
   watch(options_with({}), [] { write_numbers_to(10); }, sink);
   EXPECT_EQ(sink.hits.size(), 10U);
   EXPECT_EQ(sink.rejected, 0U);
-  EXPECT_FALSE(sink.hits.back().sample.follows_rejected);
+  EXPECT_FALSE(sink.hits.back().sample.follows_undelivered);
 }
 
 TEST(BpfRejection, CountsOfAllCpusAddUp) {

@@ -20,6 +20,9 @@
 namespace trapline::linux_port {
 namespace {
 
+// More than one bucket of the kernel's table can hold, or it gives none of that bucket out.
+constexpr std::size_t kTalliesPerCall = 1024;
+
 struct DestroySkeleton {
   void operator()(watch_bpf* skeleton) const { watch_bpf::destroy(skeleton); }
 };
@@ -119,6 +122,10 @@ std::expected<void, int> BpfWatchPrograms::Loaded::load(const trapline_watch_con
     bpf_program__set_autoload(program, told == Told::hits_and_tasks);
   bpf_program__set_autoload(programs.on_map, with_code_maps);
   if (config.follows_children == 0) bpf_map__set_max_entries(skeleton->maps.followed, 1);
+  if (config.tallies_hits == 0) {
+    bpf_map__set_max_entries(skeleton->maps.tallies, 1);
+    bpf_map__set_max_entries(skeleton->maps.tallied_stacks, 1);
+  }
   bpf_program__set_autoattach(programs.on_hit, false);  // it is set on the events
   int error =
       bpf_map__set_max_entries(skeleton->maps.ring, static_cast<std::uint32_t>(ring_bytes.value));
@@ -203,6 +210,29 @@ bool BpfWatchPrograms::read(const std::function<bool(std::span<const std::byte>)
   loaded_->stopped = false;
   ring_buffer__consume(loaded_->ring.get());
   return !loaded_->stopped;
+}
+
+Result<std::vector<BpfTally>> BpfWatchPrograms::tallies() const {
+  const int map = bpf_map__fd(loaded_->skeleton->maps.tallies);
+  std::vector<BpfTally> found;
+  std::vector<trapline_tally_key> keys(kTalliesPerCall);
+  std::vector<trapline_tally> values(kTalliesPerCall);
+  std::uint32_t place = 0;  // where the kernel goes on
+  for (bool is_first = true, is_done = false; !is_done; is_first = false) {
+    auto count = static_cast<std::uint32_t>(kTalliesPerCall);
+    const int error = bpf_map_lookup_batch(map, is_first ? nullptr : &place, &place, keys.data(),
+                                           values.data(), &count, nullptr);
+    if (error != 0 && error != -ENOENT)
+      return fail(ErrorCode::os_failure, "the kernel does not give the summary out", -error);
+    for (std::uint32_t i = 0; i < count; ++i) found.push_back({keys[i], values[i]});
+    is_done = error != 0;
+  }
+  return found;
+}
+
+void BpfWatchPrograms::remove_tallies(std::span<const trapline_tally_key> keys) const {
+  for (const trapline_tally_key& key : keys)
+    bpf_map_delete_elem(bpf_map__fd(loaded_->skeleton->maps.tallies), &key);
 }
 
 BpfWatchPrograms::Counters BpfWatchPrograms::counters() const {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/failure.h"
+#include "ports/linux/bpf/bpf_tallies.h"
 #include "ports/linux/bpf/watch_record.h"
 #include "trapline/base/units.h"
 
@@ -49,6 +50,11 @@ class BpfWatchPrograms {
   // Calls visit(record) for what is in the ring, oldest first, until it returns false. Records are
   // borrowed. Returns false if visit stopped it.
   bool read(const std::function<bool(std::span<const std::byte>)>& visit);
+
+  // With config.tallies_hits. Errors: os_failure.
+  [[nodiscard]] Result<std::vector<BpfTally>> tallies() const;
+  // Of threads that have ended.
+  void remove_tallies(std::span<const trapline_tally_key> keys) const;
 
   struct Counters {
     std::uint64_t lost_hits = 0;   // they happened, and no record of them is in the ring

@@ -2,7 +2,8 @@
  *
  * on_hit runs at each hit of a watched thread and of those that inherited its events. It reads what
  * was written, exchanges it for what the hit before left (the shadow), judges that by the
- * conditions (watch_filter.h), walks the user's stack and writes one record. All records of all
+ * conditions (watch_filter.h), walks the user's stack and writes one record, or adds it to those like it
+ * (watch_tally.bpf.h). All records of all
  * CPUs go into one ring; the reader puts them in the order of time. The order of values is that of
  * the exchanges.
  *
@@ -19,6 +20,7 @@
 #include "registers.bpf.h"
 #include "thread_slots.bpf.h"
 #include "watch_record.h"
+#include "watch_tally.bpf.h"
 
 /* helpers first */
 #include <bpf/bpf_tracing.h>
@@ -172,6 +174,12 @@ static __always_inline int is_rejected(struct trapline_facts* facts) {
   return trapline_rejects(&config.filter, facts);
 }
 
+/* Whether no reader could come to reject it. */
+static __always_inline int is_judged(const struct trapline_facts* facts) {
+  if (!config.filter.needs_values) return 1;
+  return facts->old_known && facts->new_known && !facts->is_contended;
+}
+
 static __always_inline __u32 flags_of(const struct trapline_facts* facts) {
   return (facts->old_known ? TRAPLINE_OLD_KNOWN : 0) | (facts->new_known ? TRAPLINE_NEW_KNOWN : 0) |
          (facts->is_first ? TRAPLINE_FIRST : 0);
@@ -207,14 +215,15 @@ int on_hit(struct bpf_perf_event_data* context) {
   record->flags = flags_of(&facts);
   record->old_value = facts.old_value;
   record->new_value = facts.new_value;
-  bpf_get_current_comm(record->comm, sizeof record->comm);
   record->registers = context->regs;
   record->ip = trapline_instruction_pointer(&record->registers);
+  const int in_kernel = !trapline_is_user_mode(&record->registers);
+  if (in_kernel) record->flags |= TRAPLINE_IN_KERNEL;
+  if (config.tallies_hits && is_judged(&facts) && tally_hit(context, record)) return 0;
+  bpf_get_current_comm(record->comm, sizeof record->comm);
   record->user_frames = 0;
   record->kernel_frames = 0;
-  const int in_kernel = !trapline_is_user_mode(&record->registers);
   if (in_kernel) {
-    record->flags |= TRAPLINE_IN_KERNEL;
     bpf_probe_read_kernel(&record->registers, sizeof record->registers,
                           (void*)bpf_task_pt_regs(bpf_get_current_task_btf()));
   }
@@ -236,8 +245,10 @@ int on_hit(struct bpf_perf_event_data* context) {
   }
   /* Late, so that the order of times is that of the ring but for what passes in between. */
   record->time = bpf_ktime_get_ns();
-  if (bpf_ringbuf_output(&ring, record, size, wakeup_flag()) != 0)
+  if (bpf_ringbuf_output(&ring, record, size, wakeup_flag()) != 0) {
     __sync_fetch_and_add(&lost_hits, 1);
+    take_tally_back(record);
+  }
   return 0;
 }
 

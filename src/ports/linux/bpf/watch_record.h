@@ -11,6 +11,8 @@
 enum {
   TRAPLINE_MAX_SLOTS = 16,   /* kMaxPlanSlots, checked where both are known */
   TRAPLINE_MAX_FRAMES = 127, /* the kernel's default, kernel.perf_event_max_stack */
+  TRAPLINE_MAX_TALLIES = 16384,
+  TRAPLINE_CPU_WORDS = 16, /* CPUs beyond are not noted */
 };
 
 /* One slot of the plan, and the bytes whose value is told with its hits. */
@@ -30,6 +32,8 @@ struct trapline_watch_config {
   __u8 follows_children; /* processes that it forks, too */
   __u8 reads_values;
   __u8 walks_stack;
+  __u8 tallies_hits;
+  __u32 value_order; /* enum trapline_value_order, of tallies' ranges */
   struct trapline_filter filter;
 };
 
@@ -50,6 +54,28 @@ struct trapline_shadow {
 struct trapline_hit_counts {
   __u64 runs;     /* of on_hit */
   __u64 rejected; /* hits that failed a condition */
+};
+
+/* Which hits are alike. Stacks by the kernel's numbers; 0 where there is none. */
+struct trapline_tally_key {
+  __u32 pid;
+  __u32 tid;
+  __u32 slot;
+  __u32 unused;
+  __u64 ip;
+  __s32 user_stack;
+  __s32 kernel_stack;
+};
+
+/* Of hits that are alike, without the first one. */
+struct trapline_tally {
+  __u64 count;
+  __u64 first; /* ns, CLOCK_MONOTONIC */
+  __u64 last;
+  __u64 lowest; /* of new values, as places in their order (value_order.h) */
+  __u64 highest;
+  __u64 has_range;
+  __u64 cpus[TRAPLINE_CPU_WORDS]; /* bits */
 };
 
 enum trapline_record_kind {
@@ -83,7 +109,8 @@ enum trapline_hit_flags {
   TRAPLINE_OLD_KNOWN = 2,
   TRAPLINE_NEW_KNOWN = 4,
   TRAPLINE_STACK_TOP_KNOWN = 8,
-  TRAPLINE_FIRST = 16, /* no hit on these bytes before it, since the watch began */
+  TRAPLINE_FIRST = 16,       /* no hit on these bytes before it, since the watch began */
+  TRAPLINE_OPENS_TALLY = 32, /* hits like it are counted in `tally` from now on */
 };
 
 /* The record ends after the user's chain, unless the hit was in the kernel: then both chains are
@@ -101,6 +128,7 @@ struct trapline_hit_record {
   __u64 new_value;
   __u64 stack_top;
   __u64 ip;
+  struct trapline_tally_key tally;
   bpf_user_pt_regs_t registers; /* of user mode, also where the hit was in the kernel */
   __u32 user_frames;
   __u32 kernel_frames;
