@@ -26,7 +26,7 @@ class Typist {
  public:
   Typist(const Condition& condition, ValueShape shape) : condition_(condition), shape_(shape) {}
 
-  std::expected<TypedCondition, ConditionError> type() const {
+  [[nodiscard]] std::expected<TypedCondition, ConditionError> type() const {
     switch (condition_.kind) {
       case Condition::Kind::thread_name:
         return TypedCondition{.comparison = condition_.comparison, .name = condition_.name};
@@ -74,7 +74,8 @@ class Typist {
            shape_.length.value == sizeof(std::uint64_t);
   }
   [[nodiscard]] FloatFormat format() const {
-    return shape_.length.value == sizeof(std::uint32_t) ? kSingleFloat : kDoubleFloat;
+    return shape_.length.value == sizeof(std::uint32_t) ? FloatFormat::single_precision
+                                                        : FloatFormat::double_precision;
   }
 
   // All bits that the field can have.

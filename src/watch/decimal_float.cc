@@ -67,6 +67,10 @@ class BigNatural {
 }  // namespace
 
 std::optional<std::uint64_t> nearest_float(std::uint64_t digits, int exponent, FloatFormat format) {
+  const bool is_single = format == FloatFormat::single_precision;
+  const unsigned fraction_bits = is_single ? 23 : 52;
+  const unsigned exponent_bits = is_single ? 8 : 11;
+  const std::uint64_t infinity = ((std::uint64_t{1} << exponent_bits) - 1) << fraction_bits;
   if (digits == 0) return 0;
   if (exponent < kLowestExponent || exponent > kHighestExponent) return std::nullopt;
   constexpr std::uint32_t kTen = 10;
@@ -84,10 +88,10 @@ std::optional<std::uint64_t> nearest_float(std::uint64_t digits, int exponent, F
     --power;
   }
 
-  const int bias = (1 << (format.exponent_bits - 1)) - 1;
+  const int bias = (1 << (exponent_bits - 1)) - 1;
   const int lowest_power = 1 - bias;
   const bool is_subnormal = power < lowest_power;
-  int kept = static_cast<int>(format.fraction_bits) + 1;
+  int kept = static_cast<int>(fraction_bits) + 1;
   if (is_subnormal) kept -= lowest_power - power;
   if (kept < 0) return std::nullopt;
   std::uint64_t bits = 0;
@@ -102,8 +106,8 @@ std::optional<std::uint64_t> nearest_float(std::uint64_t digits, int exponent, F
   // What is left, in halves of the last bit.
   if (numerator > denominator || (numerator == denominator && (bits & 1) != 0)) ++bits;
   // The highest bit is not written; what rounding carries goes into the exponent, as it should.
-  if (!is_subnormal) bits += static_cast<std::uint64_t>(power + bias - 1) << format.fraction_bits;
-  if (bits == 0 || bits >= format.infinity()) return std::nullopt;
+  if (!is_subnormal) bits += static_cast<std::uint64_t>(power + bias - 1) << fraction_bits;
+  if (bits == 0 || bits >= infinity) return std::nullopt;
   return bits;
 }
 

@@ -7,17 +7,8 @@
 
 namespace trapline {
 
-// An interchange format of IEEE 754: sign, exponent, fraction, from the highest bit down.
-struct FloatFormat {
-  unsigned fraction_bits;
-  unsigned exponent_bits;
-
-  [[nodiscard]] constexpr std::uint64_t infinity() const {
-    return ((std::uint64_t{1} << exponent_bits) - 1) << fraction_bits;
-  }
-};
-inline constexpr FloatFormat kSingleFloat{23, 8};
-inline constexpr FloatFormat kDoubleFloat{52, 11};
+// The interchange formats of IEEE 754: sign, exponent, fraction, from the highest bit down.
+enum class FloatFormat : std::uint8_t { single_precision, double_precision };
 
 // The bits of the number nearest to digits * 10^exponent, the even one of two. nullopt: it is
 // nearer to infinity than to any number, or not zero and nearest to zero.

@@ -27,10 +27,10 @@ std::optional<std::uint64_t> bits_of(float number) {
 
 void expect_as_the_library(std::uint64_t digits, int exponent) {
   const std::string text = std::to_string(digits) + "e" + std::to_string(exponent);
-  EXPECT_EQ(nearest_float(digits, exponent, kDoubleFloat),
+  EXPECT_EQ(nearest_float(digits, exponent, FloatFormat::double_precision),
             bits_of(std::strtod(text.c_str(), nullptr)))
       << text;
-  EXPECT_EQ(nearest_float(digits, exponent, kSingleFloat),
+  EXPECT_EQ(nearest_float(digits, exponent, FloatFormat::single_precision),
             bits_of(std::strtof(text.c_str(), nullptr)))
       << text;
 }
@@ -70,8 +70,8 @@ TEST(DecimalFloat, EndsOfTheRangeAreExact) {
 }
 
 TEST(DecimalFloat, ZeroIsZeroWithAnyExponent) {
-  EXPECT_EQ(nearest_float(0, 999, kDoubleFloat), 0U);
-  EXPECT_EQ(nearest_float(0, -999, kSingleFloat), 0U);
+  EXPECT_EQ(nearest_float(0, 999, FloatFormat::double_precision), 0U);
+  EXPECT_EQ(nearest_float(0, -999, FloatFormat::single_precision), 0U);
 }
 
 }  // namespace

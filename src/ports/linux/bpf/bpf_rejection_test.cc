@@ -2,13 +2,13 @@
 // hits after them know what they left.
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <thread>
-#include <vector>
 
 #include "ports/linux/bpf/bpf_collector.h"
 #include "ports/linux/perf_test_support.h"
@@ -48,7 +48,8 @@ void watch(const CollectorOptions& options, const std::function<void()>& write,
 }
 
 void write_numbers_to(std::uint64_t last) {
-  for (std::uint64_t number = 1; number <= last; ++number) word = number;
+  for (std::uint64_t number = 1; number <= last; ++number)
+    word.store(number, std::memory_order_relaxed);
 }
 
 TEST(BpfRejection, RejectedHitsAreCountedAndNotDelivered) {
@@ -92,23 +93,25 @@ TEST(BpfRejection, NothingIsRejectedWithoutConditions) {
   EXPECT_FALSE(sink.hits.back().sample.follows_undelivered);
 }
 
+// One after the other: where threads race, an emulator misses a hit now and then.
 TEST(BpfRejection, CountsOfAllCpusAddUp) {
-  constexpr std::uint64_t kThreads = 8;
   constexpr std::uint64_t kWrites = 200;
+  const unsigned cpus = std::thread::hardware_concurrency();
   RecordingSink sink;
   watch(
       options_with({"new & 1", "cpu < 1000"}),
-      [] {
-        std::vector<std::thread> threads;
-        threads.reserve(kThreads);
-        for (std::uint64_t i = 0; i < kThreads; ++i)
-          threads.emplace_back([] { write_numbers_to(kWrites); });
-        for (std::thread& thread : threads) thread.join();
+      [cpus] {
+        for (unsigned cpu = 0; cpu < cpus; ++cpu) {
+          cpu_set_t only;
+          CPU_ZERO(&only);
+          CPU_SET(cpu, &only);
+          ::sched_setaffinity(0, sizeof only, &only);
+          write_numbers_to(kWrites);
+        }
       },
       sink);
-  EXPECT_EQ(sink.hits.size() + sink.rejected, kThreads * kWrites);
-  EXPECT_GT(sink.hits.size(), 0U);
-  EXPECT_GT(sink.rejected, 0U);
+  EXPECT_EQ(sink.hits.size(), cpus * kWrites / 2);
+  EXPECT_EQ(sink.rejected, cpus * kWrites / 2);
   EXPECT_EQ(sink.lost, 0U);
 }
 
