@@ -52,6 +52,22 @@ Match match(const Instruction& instruction, const UserRegisters& registers,
   return best;
 }
 
+// The operand that made the access for certain, if that is all which the instruction accessed
+// there.
+std::optional<AccessedBytes> accessed_by(const Instruction& instruction,
+                                         const UserRegisters& registers,
+                                         const WatchedRange& watched) {
+  std::optional<AccessedBytes> accessed;
+  for (const MemoryOperand& operand : instruction.memory()) {
+    if (match(operand, registers, watched) == Match::impossible) continue;
+    const auto address = effective_address(operand, registers);
+    const bool is_all = address && !operand.is_repeated && !operand.may_be_longer;
+    if (!is_all || accessed) return std::nullopt;
+    accessed = AccessedBytes{*address, operand.size};
+  }
+  return accessed;
+}
+
 // The low `length` bytes of `bits`.
 std::uint64_t truncate(std::uint64_t bits, ByteCount length) {
   constexpr unsigned kBitsPerByte = 8;
@@ -193,7 +209,8 @@ struct CulpritFinder::Impl {
     return *before->call_target == trap_ip ? FoundCall{&*before, Match::certain} : FoundCall{};
   }
 
-  const Culprit* accept(const Instruction& found, Match certainty) {
+  const Culprit* accept(const Instruction& found, Match certainty, const UserRegisters& registers,
+                        const WatchedRange& watched) {
     // Copying the text is all a repeated hit costs; it is skipped when the last hit came from the
     // same place.
     if (culprit.ip != found.ip || culprit.text != found.text) {
@@ -202,6 +219,8 @@ struct CulpritFinder::Impl {
       culprit.text = found.text;
     }
     culprit.operand_checked = certainty == Match::certain;
+    culprit.accessed = std::nullopt;
+    if (culprit.operand_checked) culprit.accessed = accessed_by(found, registers, watched);
     return &culprit;
   }
 };
@@ -220,25 +239,28 @@ const Culprit* CulpritFinder::find(RemoteAddress trap_ip, const UserRegisters& r
   const auto judge = [&](const std::optional<Instruction>& instruction) {
     return instruction ? match(*instruction, registers, watched) : Match::impossible;
   };
+  const auto accept = [&](const Instruction& instruction, Match certainty) {
+    return impl_->accept(instruction, certainty, registers, watched);
+  };
   impl_->culprit.operand_checked = false;
   const Candidates& candidates = impl_->candidates_for(trap_ip, function);
   const bool may_lead_here = candidates.before && candidates.before->falls_through;
   const Match before = may_lead_here ? judge(candidates.before) : Match::impossible;
-  if (before == Match::certain) return impl_->accept(*candidates.before, before);
+  if (before == Match::certain) return accept(*candidates.before, before);
   const Match at = judge(candidates.at);
-  if (at == Match::certain) return impl_->accept(*candidates.at, at);
+  if (at == Match::certain) return accept(*candidates.at, at);
   // Looking for the call may start the cache afresh: no reference into it is used afterwards.
   const Instruction uncertain = before == Match::possible ? *candidates.before
                                 : at == Match::possible   ? *candidates.at
                                                           : Instruction();
   const auto [call, certainty] = impl_->find_call(trap_ip, registers, watched, function);
-  if (certainty == Match::certain) return impl_->accept(*call, certainty);
+  if (certainty == Match::certain) return accept(*call, certainty);
   // Several instructions that may have done it and no proof for any: unknown.
   const int possible = static_cast<int>(before == Match::possible) +
                        static_cast<int>(at == Match::possible) +
                        static_cast<int>(certainty == Match::possible);
   if (possible != 1) return nullptr;
-  return impl_->accept(certainty == Match::possible ? *call : uncertain, Match::possible);
+  return accept(certainty == Match::possible ? *call : uncertain, Match::possible);
 }
 
 std::optional<StoredValue> CulpritFinder::stored_value(const UserRegisters& registers,

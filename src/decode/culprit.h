@@ -36,6 +36,14 @@ struct WatchedRange {
   Access access = Access::write;
 };
 
+// What one instruction reads or writes at once.
+struct AccessedBytes {
+  RemoteAddress address;
+  ByteCount length;
+
+  friend constexpr bool operator==(const AccessedBytes&, const AccessedBytes&) = default;
+};
+
 struct Culprit {
   RemoteAddress ip;
   std::string text;  // Intel syntax, as "mov dword ptr [rip + 0x2ef2], eax"
@@ -43,6 +51,9 @@ struct Culprit {
   // instruction is the only one that can have trapped here and accesses memory, but its address can
   // no longer be computed.
   bool operand_checked = false;
+  // That operand; nullopt if it was not checked, if two of them touch the watched bytes, or if it
+  // is not all that was accessed (a string instruction that repeats).
+  std::optional<AccessedBytes> accessed;
 };
 
 // Up to 8 bytes, the one at the lowest address lowest.

@@ -97,6 +97,32 @@ TEST_F(CulpritFinderTest, SegmentRelativeStoreIsFoundButNotChecked) {
   EXPECT_FALSE(culprit->operand_checked);
 }
 
+TEST_F(CulpritFinderTest, AccessedBytesAreThoseOfTheOperand) {
+  // A store of 4 bytes into the 8 that are watched.
+  auto trap = function_with({0x89, 0x18});  // mov [rax], ebx
+  EXPECT_EQ(find(trap, registers_with({{X86Register::ax, kData + 4}}), kData, 8)->accessed,
+            (AccessedBytes{RemoteAddress(kData + 4), ByteCount{4}}));
+  // One that begins before them.
+  EXPECT_EQ(find(trap, registers_with({{X86Register::ax, kData - 2}}), kData, 8)->accessed,
+            (AccessedBytes{RemoteAddress(kData - 2), ByteCount{4}}));
+  finder_.clear();
+  trap = function_with({0x64, 0x89, 0x18});  // mov fs:[rax], ebx
+  EXPECT_EQ(find(trap, registers_with({}))->accessed, std::nullopt) << "not checked";
+  finder_.clear();
+  trap = function_with({0xf3, 0x48, 0xa5});  // rep movsq
+  EXPECT_EQ(find(trap, registers_with({{X86Register::di, kData + 8}}))->accessed, std::nullopt)
+      << "the last of many";
+}
+
+TEST_F(CulpritFinderTest, OneOfTwoOperandsIsAccessedIfOnlyThatIsWatched) {
+  const auto trap = function_with({0xa4});  // movsb: reads [rsi], writes [rdi], then moves both
+  const auto registers =
+      registers_with({{X86Register::di, kData + 1}, {X86Register::si, kData + 4}});
+  EXPECT_EQ(find(trap, registers, kData, 4)->accessed,
+            (AccessedBytes{RemoteAddress(kData), ByteCount{1}}));
+  EXPECT_EQ(find(trap, registers, kData, 4, Access::read_write)->accessed, std::nullopt);
+}
+
 TEST_F(CulpritFinderTest, LeaAndNopTouchNothing) {
   EXPECT_EQ(find(function_with({0x8d, 0x18}), registers_with({{X86Register::ax, kData}}), kData, 4,
                  Access::read_write),
