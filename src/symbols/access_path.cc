@@ -5,12 +5,14 @@
 
 #include <utility>
 
+#include "symbols/dwarf_values.h"
 #include "symbols/name_lookup.h"
 
 namespace trapline::symbols {
 namespace {
 
 constexpr int kMaxReferences = 8;  // C++ has no reference to a reference
+constexpr ByteCount kLongestValue{8};
 
 }  // namespace
 
@@ -41,7 +43,7 @@ Result<void> AccessPath::finish() {
     if (is_declaration(type_)) type_ = *complete;
   }
   if (!followed_pointer_) return {};
-  const ByteCount size = size_of(type_).value_or(ByteCount{1});
+  const ByteCount size = bit_field_ ? bit_field_->bytes : size_of(type_).value_or(ByteCount{1});
   const RemoteAddress last = address_ + ByteCount{size.value > 0 ? size.value - 1 : 0};
   for (const RemoteAddress end : {address_, last}) {
     if (!memory_.read_object<std::byte>(end)) {
@@ -51,6 +53,10 @@ Result<void> AccessPath::finish() {
     }
   }
   return {};
+}
+
+ValueType AccessPath::value_type() const {
+  return bit_field_ ? value_type_of(type_, *bit_field_) : value_type_of(type_);
 }
 
 Result<void> AccessPath::member(const std::string& name, std::string_view sign) {
@@ -82,20 +88,22 @@ Result<void> AccessPath::member(const std::string& name, std::string_view sign) 
                             "object: print its address in gdb and watch *ADDRESS:LENGTH",
                             text));
   }
-  if (found->bit_field_bytes) return std::unexpected(bit_field(text, *found));
+  if (found->bit_field && found->bit_field->bytes > kLongestValue)
+    return std::unexpected(long_bit_field(text, *found));
   address_ = address_ + found->offset;
   type_ = found->type;
+  bit_field_ = found->bit_field;
   text_ = text;
   return {};
 }
 
-Failure AccessPath::bit_field(const std::string& text, const Member& member) const {
-  const std::uint64_t bytes = member.bit_field_bytes->value;
-  return {Error{ErrorCode::bad_type},
-          fmt::format("{} is a bit-field, and debug registers see whole bytes: watch *{:#x}:{}, "
-                      "the {} it lies in",
-                      text, (address_ + member.offset).value(), bytes,
-                      bytes == 1 ? std::string("byte") : fmt::format("{} bytes", bytes))};
+Failure AccessPath::long_bit_field(const std::string& text, const Member& member) const {
+  return {
+      Error{ErrorCode::bad_type},
+      fmt::format(
+          "{} is a bit-field that lies in {} bytes, and values have {} at most: watch *{:#x}:{}",
+          text, member.bit_field->bytes.value, kLongestValue.value,
+          (address_ + member.offset).value(), member.bit_field->bytes.value)};
 }
 
 Result<void> AccessPath::element(std::uint64_t index) {

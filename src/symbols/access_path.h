@@ -2,12 +2,14 @@
 // memory.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/failure.h"
 #include "symbols/dwarf_types.h"
 #include "symbols/expression.h"
 #include "symbols/process_image.h"
+#include "symbols/value_type.h"
 #include "trapline/base/address.h"
 #include "trapline/port/memory_reader.h"
 
@@ -26,8 +28,12 @@ class AccessPath {
   // pointer must be there.
   [[nodiscard]] Result<void> finish();
 
+  // Of a bit-field: of the first byte it lies in.
   [[nodiscard]] RemoteAddress address() const { return address_; }
-  [[nodiscard]] const DwarfType& type() const { return type_; }
+  // How the bytes from there on are to be read; its length is how many they are, 0 if unknown.
+  [[nodiscard]] ValueType value_type() const;
+  // Which bits of these bytes a bit-field has.
+  [[nodiscard]] const std::optional<BitField>& bit_field() const { return bit_field_; }
   // The address depends on memory as it is now.
   [[nodiscard]] bool followed_pointer() const { return followed_pointer_; }
 
@@ -38,12 +44,13 @@ class AccessPath {
   Result<void> dereference(std::string_view sign);
   Result<void> follow();
   Result<void> follow_references();
-  [[nodiscard]] Failure bit_field(const std::string& text, const Member& member) const;
+  [[nodiscard]] Failure long_bit_field(const std::string& text, const Member& member) const;
 
   ProcessImage& image_;
   MemoryReader& memory_;
   RemoteAddress address_;
   DwarfType type_;
+  std::optional<BitField> bit_field_;
   std::string text_;  // what has been followed so far, as the user would write it
   bool followed_pointer_ = false;
 };

@@ -39,17 +39,22 @@ bool names_code(const GElf_Sym& symbol) {
   return type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
 }
 
+bool names_data(const GElf_Sym& symbol) {
+  const auto type = GELF_ST_TYPE(symbol.st_info);
+  return (type == STT_OBJECT || type == STT_COMMON) && symbol.st_size != 0;
+}
+
 // The sections of the files that a module's symbols come from (its own, its debug file's).
 class Sections {
  public:
-  // The end of the executable section `index`, as the process sees it; nullopt if it is not one.
-  std::optional<Dwarf_Addr> code_end(Elf* elf, GElf_Word index, Dwarf_Addr bias) {
+  // The end of the section `index`, as the process sees it; nullopt if it has not all of `flags`.
+  std::optional<Dwarf_Addr> end_of(Elf* elf, GElf_Word index, Dwarf_Addr bias, GElf_Xword flags) {
     const auto key = std::pair(elf, index);
     if (const auto known = ends_.find(key); known != ends_.end()) return known->second;
     GElf_Shdr header;
     std::optional<Dwarf_Addr> end;
     if (gelf_getshdr(elf_getscn(elf, index), &header) != nullptr &&
-        (header.sh_flags & SHF_EXECINSTR) != 0) {
+        (header.sh_flags & flags) == flags) {
       end = header.sh_addr + header.sh_size + bias;
     }
     return ends_.emplace(key, end).first->second;
@@ -59,7 +64,9 @@ class Sections {
   std::map<std::pair<Elf*, GElf_Word>, std::optional<Dwarf_Addr>> ends_;
 };
 
-std::vector<Candidate> code_symbols_of(Dwfl_Module* module) {
+// Those that `is_wanted`, in sections with all of `flags`; by address, the better ones last.
+std::vector<Candidate> symbols_of(Dwfl_Module* module, bool (*is_wanted)(const GElf_Sym&),
+                                  GElf_Xword flags) {
   std::vector<Candidate> candidates;
   Sections sections;
   const int count = dwfl_module_getsymtab(module);
@@ -72,8 +79,8 @@ std::vector<Candidate> code_symbols_of(Dwfl_Module* module) {
     const char* const name =
         dwfl_module_getsym_info(module, number, &symbol, &address, &section, &elf, &bias);
     if (name == nullptr || name[0] == '\0' || section == SHN_UNDEF || section == SHN_ABS) continue;
-    if (!names_code(symbol)) continue;
-    const auto section_end = sections.code_end(elf, section, bias);
+    if (!is_wanted(symbol)) continue;
+    const auto section_end = sections.end_of(elf, section, bias, flags);
     if (!section_end) continue;
     const auto underscores =
         std::ranges::find_if(std::string_view(name), [](char c) { return c != '_'; }) -
@@ -85,10 +92,21 @@ std::vector<Candidate> code_symbols_of(Dwfl_Module* module) {
   return candidates;
 }
 
+std::optional<PlacedSymbol> find_in(Dwfl_Module* module, const RangeMap<int>& symbols,
+                                    Dwarf_Addr address) {
+  const auto* const found = symbols.find(address);
+  if (found == nullptr) return std::nullopt;
+  GElf_Sym unused;
+  GElf_Addr start = 0;
+  const char* const name =
+      dwfl_module_getsym_info(module, found->value, &unused, &start, nullptr, nullptr, nullptr);
+  return PlacedSymbol{name, found->start, found->end};
+}
+
 }  // namespace
 
 CodeSymbols::CodeSymbols(Dwfl_Module* module) : module_(module) {
-  const std::vector<Candidate> candidates = code_symbols_of(module);
+  const std::vector<Candidate> candidates = symbols_of(module, names_code, SHF_EXECINSTR);
   for (std::size_t index = 0; index < candidates.size(); ++index) {
     const Candidate& candidate = candidates[index];
     if (candidate.size != 0) {
@@ -104,22 +122,22 @@ CodeSymbols::CodeSymbols(Dwfl_Module* module) : module_(module) {
   labels_.finish();
 }
 
-const char* CodeSymbols::name_of(int symbol) const {
-  GElf_Sym unused;
-  GElf_Addr address = 0;
-  return dwfl_module_getsym_info(module_, symbol, &unused, &address, nullptr, nullptr, nullptr);
+std::optional<PlacedSymbol> CodeSymbols::covering(Dwarf_Addr address) const {
+  return find_in(module_, sized_, address);
 }
 
-std::optional<CodeSymbol> CodeSymbols::covering(Dwarf_Addr address) const {
-  const auto* const found = sized_.find(address);
-  if (found == nullptr) return std::nullopt;
-  return CodeSymbol{name_of(found->value), found->start, found->end};
+std::optional<PlacedSymbol> CodeSymbols::label_before(Dwarf_Addr address) const {
+  return find_in(module_, labels_, address);
 }
 
-std::optional<CodeSymbol> CodeSymbols::label_before(Dwarf_Addr address) const {
-  const auto* const found = labels_.find(address);
-  if (found == nullptr) return std::nullopt;
-  return CodeSymbol{name_of(found->value), found->start, found->end};
+DataSymbols::DataSymbols(Dwfl_Module* module) : module_(module) {
+  for (const Candidate& candidate : symbols_of(module, names_data, SHF_ALLOC))
+    sized_.add(candidate.start, candidate.start + candidate.size, candidate.number);
+  sized_.finish();
+}
+
+std::optional<PlacedSymbol> DataSymbols::covering(Dwarf_Addr address) const {
+  return find_in(module_, sized_, address);
 }
 
 }  // namespace trapline::symbols

@@ -45,4 +45,14 @@ std::optional<std::string> linkage_name(Dwarf_Die die) {
   return std::nullopt;
 }
 
+std::optional<std::uint64_t> unsigned_attribute(Dwarf_Die& die, unsigned name) {
+  Dwarf_Attribute attribute;
+  Dwarf_Word value = 0;
+  if (dwarf_attr_integrate(&die, name, &attribute) == nullptr ||
+      dwarf_formudata(&attribute, &value) != 0) {
+    return std::nullopt;
+  }
+  return value;
+}
+
 }  // namespace trapline::symbols

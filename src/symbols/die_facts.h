@@ -3,6 +3,7 @@
 
 #include <elfutils/libdw.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -14,5 +15,7 @@ namespace trapline::symbols {
 [[nodiscard]] std::string declaration_file(Dwarf_Die die);
 // The mangled name, its own or its declaration's.
 [[nodiscard]] std::optional<std::string> linkage_name(Dwarf_Die die);
+// A number that an attribute holds, its own or its declaration's; a negative one modulo 2^64.
+[[nodiscard]] std::optional<std::uint64_t> unsigned_attribute(Dwarf_Die& die, unsigned name);
 
 }  // namespace trapline::symbols

@@ -2,6 +2,8 @@
 
 #include <dwarf.h>
 
+#include "symbols/die_facts.h"
+
 namespace trapline::symbols {
 namespace {
 
@@ -10,16 +12,6 @@ constexpr int kMaxDepth = 64;  // of nested types: DWARF that is deeper is damag
 int tag_of(const DwarfType& type) {
   Dwarf_Die die = type.die;
   return dwarf_tag(&die);
-}
-
-std::optional<std::uint64_t> unsigned_attribute(Dwarf_Die& die, unsigned name) {
-  Dwarf_Attribute attribute;
-  Dwarf_Word value = 0;
-  if (dwarf_attr_integrate(&die, name, &attribute) == nullptr ||
-      dwarf_formudata(&attribute, &value) != 0) {
-    return std::nullopt;
-  }
-  return value;
 }
 
 // A type in a unit of its own (-fdebug-types-section) is stood for by its signature.
@@ -76,11 +68,6 @@ std::optional<std::uint64_t> member_offset(Dwarf_Die& member) {
   return std::nullopt;
 }
 
-struct BitRange {
-  std::uint64_t first = 0;
-  std::uint64_t count = 0;
-};
-
 // From the start of the aggregate.
 std::optional<BitRange> bit_field_of(Dwarf_Die& member) {
   const auto size = unsigned_attribute(member, DW_AT_bit_size);
@@ -101,10 +88,11 @@ std::optional<BitRange> bit_field_of(Dwarf_Die& member) {
 Member describe_member(Dwarf_Die& die, const DwarfType& type) {
   const auto offset = member_offset(die);
   Member member{type, ByteCount{offset.value_or(0)}, {}, !offset.has_value()};
-  if (const auto bits = bit_field_of(die)) {
+  if (auto bits = bit_field_of(die); bits && bits->count > 0) {
     member.offset = ByteCount{bits->first / kBitsPerByte};
-    const std::uint64_t last = (bits->first + bits->count - 1) / kBitsPerByte;
-    member.bit_field_bytes = ByteCount{last - member.offset.value + 1};
+    bits->first %= kBitsPerByte;
+    member.bit_field =
+        BitField{ByteCount{(bits->first + bits->count - 1) / kBitsPerByte + 1}, *bits};
   }
   return member;
 }
@@ -120,68 +108,22 @@ std::optional<Member> find_member(const DwarfType& aggregate, std::string_view n
                                   std::vector<std::string>* names, int depth) {
   std::optional<Member> found;
   if (depth == 0) return found;
-  for_each_child(peel(aggregate), [&](Dwarf_Die& child) {
-    if (!is_part(child)) return true;
-    const auto type = type_of(child);
-    if (!type) return true;
-    const bool is_base = dwarf_tag(&child) == DW_TAG_inheritance;
-    const char* const child_name = is_base ? nullptr : dwarf_diename(&child);
-    if (child_name == nullptr) {
+  for_each_member(aggregate, [&](std::string_view own, const Member& member) {
+    if (own.empty()) {
       // An unnamed struct, or a base class: its members are this one's.
-      if (auto inner = find_member(*type, name, names, depth - 1)) {
-        const Member outer = describe_member(child, *type);
-        inner->offset.value += outer.offset.value;
-        inner->is_in_virtual_base = inner->is_in_virtual_base || outer.is_in_virtual_base;
+      if (auto inner = find_member(member.type, name, names, depth - 1)) {
+        inner->offset.value += member.offset.value;
+        inner->is_in_virtual_base = inner->is_in_virtual_base || member.is_in_virtual_base;
         found = inner;
       }
-    } else if (child_name == name) {
-      found = describe_member(child, *type);
+    } else if (own == name) {
+      found = member;
     } else if (names != nullptr) {
-      names->emplace_back(child_name);
+      names->emplace_back(own);
     }
     return !found.has_value();
   });
   return found;
-}
-
-// What an aggregate consists of, if that is one thing and takes all of its bytes.
-std::optional<DwarfType> only_part(const DwarfType& aggregate) {
-  std::optional<DwarfType> part;
-  std::size_t count = 0;
-  for_each_child(aggregate, [&](Dwarf_Die& child) {
-    if (!is_part(child)) return true;
-    ++count;
-    part = type_of(child);
-    return count == 1;
-  });
-  const auto whole = size_of(aggregate);
-  if (count != 1 || !part || !whole || size_of(*part) != whole) return std::nullopt;
-  return part;
-}
-
-ValueKind kind_of_base(Dwarf_Die& die) {
-  switch (unsigned_attribute(die, DW_AT_encoding).value_or(0)) {
-    case DW_ATE_boolean:
-      return ValueKind::boolean;
-    case DW_ATE_signed_char:
-    case DW_ATE_unsigned_char:
-    case DW_ATE_UTF:
-      return ValueKind::character;
-    case DW_ATE_float:
-      return ValueKind::floating;
-    case DW_ATE_signed:
-      return ValueKind::signed_integer;
-    case DW_ATE_unsigned:
-    case DW_ATE_address:
-      return ValueKind::unsigned_integer;
-    default:
-      return ValueKind::bytes;
-  }
-}
-
-bool base_is_signed(Dwarf_Die& die) {
-  const auto encoding = unsigned_attribute(die, DW_AT_encoding).value_or(0);
-  return encoding == DW_ATE_signed || encoding == DW_ATE_signed_char;
 }
 
 std::string name_of(const DwarfType& type, int depth) {
@@ -268,41 +210,6 @@ std::string name_of(const DwarfType& type) {
   return name_of(type, kMaxDepth);
 }
 
-ValueType value_type_of(const DwarfType& type) {
-  const DwarfType peeled = peel(type);
-  Dwarf_Die die = peeled.die;
-  ValueType value;
-  value.name = name_of(type);
-  value.length = size_of(type).value_or(ByteCount{0});
-  switch (dwarf_tag(&die)) {
-    case DW_TAG_base_type:
-      value.kind = kind_of_base(die);
-      value.is_signed = base_is_signed(die);
-      break;
-    case DW_TAG_enumeration_type: {
-      value.kind = ValueKind::enumeration;
-      const auto underlying = type_of(die);
-      if (underlying) {
-        DwarfType base = peel(*underlying);
-        value.is_signed = base_is_signed(base.die);
-      }
-      break;
-    }
-    case DW_TAG_structure_type:
-    case DW_TAG_class_type:
-      if (const auto part = only_part(peeled)) {
-        const ValueType inner = value_type_of(*part);
-        value.kind = inner.kind;
-        value.is_signed = inner.is_signed;
-      }
-      break;
-    default:
-      if (is_pointer(peeled)) value.kind = ValueKind::pointer;
-      break;
-  }
-  return value;
-}
-
 bool is_pointer(const DwarfType& type) {
   const int tag = tag_of(peel(type));
   return tag == DW_TAG_pointer_type || tag == DW_TAG_reference_type ||
@@ -330,6 +237,17 @@ bool is_array(const DwarfType& type) {
 std::optional<DwarfType> pointee(const DwarfType& pointer) {
   DwarfType peeled = peel(pointer);
   return type_of(peeled.die);
+}
+
+void for_each_member(const DwarfType& aggregate,
+                     const std::function<bool(std::string_view, const Member&)>& visit) {
+  for_each_child(peel(aggregate), [&](Dwarf_Die& child) {
+    const auto type = is_part(child) ? type_of(child) : std::nullopt;
+    if (!type) return true;
+    const char* const name =
+        dwarf_tag(&child) == DW_TAG_inheritance ? nullptr : dwarf_diename(&child);
+    return visit(name == nullptr ? "" : name, describe_member(child, *type));
+  });
 }
 
 std::optional<Member> find_member(const DwarfType& aggregate, std::string_view name,

@@ -5,7 +5,7 @@
 #include <elfutils/libdw.h>
 
 #include <cstdint>
-#include <expected>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,9 +32,6 @@ struct DwarfType {
 [[nodiscard]] std::optional<ByteCount> size_of(const DwarfType& type);
 // "struct node *", "int [4]": as C writes it.
 [[nodiscard]] std::string name_of(const DwarfType& type);
-// A class that wraps one scalar (std::atomic<int>) is read as that scalar.
-[[nodiscard]] ValueType value_type_of(const DwarfType& type);
-
 [[nodiscard]] bool is_pointer(const DwarfType& type);
 [[nodiscard]] bool is_reference(const DwarfType& type);
 [[nodiscard]] bool is_aggregate(const DwarfType& type);  // struct, class or union
@@ -44,13 +41,21 @@ struct DwarfType {
 // What a pointer or reference points to; nothing for void *.
 [[nodiscard]] std::optional<DwarfType> pointee(const DwarfType& pointer);
 
+struct BitField {
+  ByteCount bytes;  // how many it lies in
+  BitRange bits;    // of these
+};
 struct Member {
   DwarfType type;
   ByteCount offset;  // of a bit-field: of the first byte it lies in
-  // Of a bit-field: how many bytes it lies in.
-  std::optional<ByteCount> bit_field_bytes;
+  std::optional<BitField> bit_field;
   bool is_in_virtual_base = false;  // the offset depends on the object
 };
+// Calls visit(name, member) for each member and base class that every object has, in the order of
+// their declaration; static members are left out. The name of a base class or an anonymous member
+// is "". `visit` returns whether to go on.
+void for_each_member(const DwarfType& aggregate,
+                     const std::function<bool(std::string_view, const Member&)>& visit);
 // Looks into anonymous members and base classes too. `names` (may be null) collects the members
 // there are.
 [[nodiscard]] std::optional<Member> find_member(const DwarfType& aggregate, std::string_view name,

@@ -80,8 +80,7 @@ bool is_cold_part(std::string_view plain) {
   return plain.find(".cold") != std::string_view::npos;
 }
 
-QualifiedName readable_name(std::string_view plain, const GElf_Sym& symbol) {
-  const bool is_code = kind_of(symbol) == SymbolKind::function;
+QualifiedName readable_name(std::string_view plain, bool is_code) {
   const std::string own(is_code ? plain.substr(0, plain.find('.', 1))
                                 : without_serial_number(plain));
   if (is_mangled(own)) return split_name(demangle(own.c_str()));
@@ -119,6 +118,12 @@ std::string demangle(const char* name) {
   return status == 0 ? std::string(text.get()) : std::string(name);
 }
 
+std::string readable_variable(const char* name) {
+  const std::string own(without_serial_number(without_version(name)));
+  // In full: "vtable for A" is no variable that could be asked for.
+  return is_mangled(own) ? demangle(own.c_str()) : join_name(readable_name(own, false));
+}
+
 std::vector<ElfSymbol> find_elf_symbols(Dwfl_Module* module, const QualifiedName& wanted) {
   std::vector<ElfSymbol> found;
   const std::string_view part = distinctive_part(wanted);
@@ -130,7 +135,7 @@ std::vector<ElfSymbol> find_elf_symbols(Dwfl_Module* module, const QualifiedName
     if (!kind || plain.find(part) == std::string_view::npos || is_artificial(plain) ||
         (kind == SymbolKind::function && is_cold_part(plain)))
       return;
-    QualifiedName readable = readable_name(plain, symbol);
+    QualifiedName readable = readable_name(plain, kind == SymbolKind::function);
     NameMatch match = match_name(readable, wanted);
     if (match == NameMatch::none) return;
     if (is_old_version(text)) match = NameMatch::tail;
@@ -192,7 +197,7 @@ void for_each_elf_name(Dwfl_Module* module, SymbolKind kind, std::size_t& limit,
     const std::string_view plain = without_version(text);
     if (limit == 0 || kind_of(symbol) != kind || is_artificial(plain)) return;
     --limit;
-    visit(join_name(readable_name(plain, symbol)));
+    visit(join_name(readable_name(plain, kind == SymbolKind::function)));
   });
 }
 

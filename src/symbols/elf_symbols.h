@@ -53,5 +53,7 @@ void for_each_elf_name(Dwfl_Module* module, SymbolKind kind, std::size_t& limit,
 
 // "ns::f(int)" for "_ZN2ns1fEi"; the name itself if it is not mangled.
 [[nodiscard]] std::string demangle(const char* name);
+// A variable's symbol as a person would write it: demangled, without version and serial number.
+[[nodiscard]] std::string readable_variable(const char* name);
 
 }  // namespace trapline::symbols

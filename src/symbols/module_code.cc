@@ -110,7 +110,7 @@ std::vector<Frame> ModuleCode::frames_at(RemoteAddress ip, RemoteAddress lookup)
 }
 
 std::optional<FunctionRange> ModuleCode::function_at(RemoteAddress address) {
-  const auto range_of = [](const CodeSymbol& symbol) {
+  const auto range_of = [](const PlacedSymbol& symbol) {
     return FunctionRange{RemoteAddress(symbol.start), RemoteAddress(symbol.end),
                          demangle(symbol.name)};
   };

@@ -21,6 +21,12 @@ class ModuleCode {
   // Valid as long as `module` is.
   explicit ModuleCode(Dwfl_Module* module);
 
+  [[nodiscard]] Dwfl_Module* module() const { return module_; }
+  // The symbol whose code `address` is part of.
+  [[nodiscard]] std::optional<PlacedSymbol> symbol_covering(Dwarf_Addr address) {
+    return symbols().covering(address);
+  }
+
   // The frames of `ip`, looked up by `lookup` (before a return address: inside the call). At least
   // one.
   [[nodiscard]] std::vector<Frame> frames_at(RemoteAddress ip, RemoteAddress lookup);

@@ -36,6 +36,14 @@ Result<ResolvedObject> resolve_address(const ExplicitAddress& wanted, MemoryRead
   return object;
 }
 
+// Debug registers see bytes.
+std::string bit_field_note(ByteCount length) {
+  return fmt::format(
+      "a bit-field: whoever writes its neighbours in the same {} is reported too; --when changed "
+      "leaves them out",
+      length.value == 1 ? std::string("byte") : fmt::format("{} bytes", length.value));
+}
+
 // A length without a type, from the symbol table.
 Result<ResolvedObject> resolve_untyped(const Definition& definition, const NamedObject& object,
                                        ResolvedObject resolved) {
@@ -68,11 +76,12 @@ Result<ResolvedObject> resolve_definition(ProcessImage& image, MemoryReader& mem
   }
   if (auto finished = path.finish(); !finished) return std::unexpected(std::move(finished.error()));
   resolved.address = path.address();
-  resolved.type = value_type_of(path.type());
+  resolved.type = path.value_type();
   // A declaration ("extern int table[];") does not tell the size, the symbol does.
   if (resolved.type.length.value == 0 && object.steps.empty())
     resolved.type.length = definition.size;
   resolved.length = resolved.type.length;
+  if (path.bit_field()) resolved.notes.push_back(bit_field_note(resolved.length));
   resolved.followed_pointer = path.followed_pointer();
   if (resolved.followed_pointer) {
     // Heap memory belongs to no module; it does not go when a library does.

@@ -26,8 +26,8 @@ namespace trapline::symbols {
 inline constexpr ByteCount kDefaultLength{sizeof(void*)};
 
 struct ResolvedObject {
-  RemoteAddress address;
-  ByteCount length;  // 0 if neither DWARF nor ELF tells (ask the user for --length)
+  RemoteAddress address;  // of a bit-field: of the first byte it lies in
+  ByteCount length;       // 0 if neither DWARF nor ELF tells (ask the user for --length)
   ValueType type;
   // Path of the module the object lies in; "" for an explicit address or behind a pointer.
   std::string module;
@@ -49,8 +49,9 @@ struct ResolvedFunction {
 // Errors, each with a complete sentence: bad_syntax (with the position marked by a caret is the
 // caller's job: here the character number), unknown_name (lists the nearest names), ambiguous_name
 // (lists the candidates as one could type them: file.c:name), bad_type (member of a non-struct,
-// deref of a non-pointer, bit-field, register or optimised-out variable; thread-local: says what to
-// do instead), unreadable_memory (a null or wild pointer on the way: which step).
+// deref of a non-pointer, register or optimised-out variable, bit-field in more than 8 bytes;
+// thread-local: says what to do instead), unreadable_memory (a null or wild pointer on the way:
+// which step).
 [[nodiscard]] Result<ResolvedObject> resolve_object(ProcessImage& image, MemoryReader& memory,
                                                     const Expression& expression);
 

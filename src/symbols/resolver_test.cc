@@ -19,35 +19,13 @@
 #include <string>
 #include <vector>
 
-#include "symbols/test_program.h"
+#include "symbols/test_subject.h"
 
 namespace trapline::symbols {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-// All that following a pointer needs.
-class Memory final : public MemoryReader {
- public:
-  explicit Memory(ProcessId pid)
-      : fd_(::open(fmt::format("/proc/{}/mem", pid.value).c_str(), O_RDONLY | O_CLOEXEC)) {}
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  ~Memory() override { ::close(fd_); }
-  [[nodiscard]] std::size_t read(RemoteAddress address, std::span<std::byte> destination) override {
-    const ssize_t count =
-        ::pread(fd_, destination.data(), destination.size(), static_cast<off_t>(address.value()));
-    return count < 0 ? 0 : static_cast<std::size_t>(count);
-  }
-
- private:
-  int fd_;
-};
-
-std::string program_path(const std::string& variant) {
-  return std::string(SYMBOLS_TEST_DATA) + "/" + variant + "/program";
-}
 
 // An environment in which a program finds its libraries in that folder, and nothing else.
 std::function<bool()> with_libraries(const std::string& folder = {}) {
@@ -75,60 +53,6 @@ std::string kind_name(const ValueType& type) {
       return "enumeration";
   }
   return "?";
-}
-
-// A program with its image: what every test starts from.
-class Subject {
- public:
-  explicit Subject(const std::string& variant) : program_(program_path(variant)) { open(); }
-
-  [[nodiscard]] const Program& program() const { return program_; }
-  [[nodiscard]] Result<ResolvedObject> object(const std::string& text) {
-    const auto expression = parse_expression(text);
-    if (!expression) return fail(ErrorCode::bad_syntax, expression.error().reason);
-    Memory memory(program_.pid());
-    return resolve_object(*image_, memory, *expression);
-  }
-  [[nodiscard]] Result<ResolvedFunction> function(const std::string& text) {
-    const auto expression = parse_expression(text);
-    if (!expression) return fail(ErrorCode::bad_syntax, expression.error().reason);
-    return resolve_function(*image_, *expression);
-  }
-  // "unknown_name: ..." or "" if it resolved.
-  [[nodiscard]] std::string object_error(const std::string& text) {
-    const auto resolved = object(text);
-    return resolved ? std::string() : describe(resolved.error());
-  }
-  [[nodiscard]] std::string function_error(const std::string& text) {
-    const auto resolved = function(text);
-    return resolved ? std::string() : describe(resolved.error());
-  }
-
- private:
-  void open() {
-    auto image = ProcessImage::open(program_.pid());
-    if (!image) {
-      ADD_FAILURE() << image.error().message;
-      std::abort();
-    }
-    image_ = std::move(*image);
-  }
-  static std::string describe(const Failure& failure) {
-    return std::string(name_of(failure.error.code)) + ": " + failure.message;
-  }
-
-  Program program_;
-  std::unique_ptr<ProcessImage> image_;
-};
-
-std::vector<std::string> variants() {
-  std::vector<std::string> names{"gcc_dwarf5",     "gcc_dwarf4",     "gcc_optimised", "gcc_lto",
-                                 "gcc_compressed", "gcc_type_units", "gcc_split",     "separate"};
-  if (SYMBOLS_TEST_HAVE_CLANG != 0) {
-    names.emplace_back("clang_dwarf5");
-    names.emplace_back("clang_dwarf4");
-  }
-  return names;
 }
 
 class ResolverOnVariant : public ::testing::TestWithParam<std::string> {};
@@ -170,8 +94,6 @@ TEST_P(ResolverOnVariant, RefusesWhatCannotBeWatched) {
   EXPECT_THAT(subject.object_error("app::per_thread_cxx"), HasSubstr("thread-local"));
   EXPECT_THAT(subject.object_error("countr"),
               AllOf(HasSubstr("unknown_name: "), HasSubstr("counter")));
-  EXPECT_THAT(subject.object_error("cfg.high"),
-              AllOf(HasSubstr("bad_type: "), HasSubstr("bit-field")));
 }
 
 INSTANTIATE_TEST_SUITE_P(Builds, ResolverOnVariant, ::testing::ValuesIn(variants()),
@@ -209,17 +131,6 @@ TEST(Resolver, EachMistakeGetsItsOwnSentence) {
             "bad_type: counter is a variable, and -t x is for functions: use -t w, r or rw");
   EXPECT_EQ(subject.function_error("count_calls.x"),
             "bad_type: -t x wants the name of a function, without members or indices");
-}
-
-TEST(Resolver, ABitFieldIsToldByItsBytes) {
-  Subject subject("gcc_dwarf5");
-  const std::uint64_t cfg = subject.program().address_of("cfg");
-  // `low` are bits 0 to 2 after `mode`, `high` bits 3 to 11.
-  EXPECT_THAT(subject.object_error("cfg.low"), HasSubstr(fmt::format("watch *{:#x}:1", cfg + 4)));
-  EXPECT_THAT(subject.object_error("cfg.high"), HasSubstr(fmt::format("watch *{:#x}:2", cfg + 4)));
-  Subject old("gcc_dwarf4");
-  EXPECT_THAT(old.object_error("cfg.high"),
-              HasSubstr(fmt::format("watch *{:#x}:2", old.program().address_of("cfg") + 4)));
 }
 
 TEST(Resolver, AFileThatHasNotTheNameIsCorrected) {

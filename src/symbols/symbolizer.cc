@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "symbols/code_symbols.h"
+#include "symbols/elf_symbols.h"
 #include "symbols/module_code.h"
 
 namespace trapline::symbols {
@@ -18,6 +20,9 @@ struct Symbolizer::Impl {
   Cache instructions;
   Cache return_addresses;
   std::unordered_map<Dwfl_Module*, ModuleCode> modules;
+  std::unordered_map<Dwfl_Module*, DataSymbols> variables;
+  // By the name in a module's table; not more than there are in it.
+  std::unordered_map<const char*, std::string> readable;
 
   // nullptr if no module is mapped there.
   ModuleCode* module_at(RemoteAddress address) {
@@ -48,6 +53,21 @@ std::span<const Frame> Symbolizer::frames_at(RemoteAddress ip, bool is_return_ad
   return cache.emplace(ip.value(), impl_->resolve(ip, is_return_address)).first->second;
 }
 
+std::optional<AddressName> Symbolizer::name_at(RemoteAddress address) {
+  ModuleCode* const code = impl_->module_at(address);
+  if (code == nullptr) return std::nullopt;
+  Dwfl_Module* const module = code->module();
+  const DataSymbols& variables = impl_->variables.try_emplace(module, module).first->second;
+  auto symbol = variables.covering(address.value());
+  const bool is_variable = symbol.has_value();
+  if (!symbol) symbol = code->symbol_covering(address.value());
+  if (!symbol) return std::nullopt;
+  auto [readable, is_new] = impl_->readable.try_emplace(symbol->name);
+  if (is_new)
+    readable->second = is_variable ? readable_variable(symbol->name) : demangle(symbol->name);
+  return AddressName{readable->second, address.value() - symbol->start};
+}
+
 std::optional<FunctionRange> Symbolizer::function_at(RemoteAddress ip) {
   ModuleCode* const module = impl_->module_at(ip);
   return module == nullptr ? std::nullopt : module->function_at(ip);
@@ -57,6 +77,8 @@ void Symbolizer::clear() {
   impl_->instructions.clear();
   impl_->return_addresses.clear();
   impl_->modules.clear();
+  impl_->variables.clear();
+  impl_->readable.clear();
 }
 
 Frame KernelSymbolizer::frame_at(RemoteAddress ip) {

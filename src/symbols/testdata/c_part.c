@@ -46,6 +46,45 @@ struct flexible {
 };
 struct flexible* flexible;
 
+// What values can be made of.
+enum rights { MAY_READ = 1, MAY_WRITE = 2, MAY_RUN = 4, MAY_ALL = 7, MAY_LOOK = 1 };
+enum balance { OVERDRAWN = -1, SETTLED, SAVED = 255 };
+typedef const volatile enum balance balance_t;
+enum wide { NARROW = 1, HUGE = 0x123456789ab };
+struct settings {
+  enum colour colour;
+  unsigned low : 3;
+  int delta : 5;
+  enum rights may : 4;
+  _Bool is_set : 1;
+  char label[3];
+};
+struct pair {
+  short x;
+  short y;
+};
+struct holder {
+  struct pair pairs[2][3];
+  union {
+    void* target;
+    unsigned char raw[8];
+  };
+  int (*handler)(void);
+  struct opaque* hidden;
+  signed char numbers[2];
+};
+struct crossing {
+  unsigned long first : 61;
+  unsigned long second : 60;
+} __attribute__((packed));
+enum rights rights;
+balance_t balance;
+enum wide wide;
+struct settings settings;
+struct pair pair;
+struct holder holder;
+struct crossing crossing;
+
 __thread int per_thread;
 
 __attribute__((noinline)) int count_calls(void) {
@@ -96,6 +135,18 @@ void tell_c_part(void) {
   TELL("signed", "*numbers", numbers[0]);
   TELL("signed", "flexible->tail[3]", flexible->tail[3]);
   TELL("bytes", "*matrix", matrix[0]);
+  TELL("enumeration", "rights", rights);
+  TELL("enumeration", "balance", balance);
+  TELL("enumeration", "wide", wide);
+  TELL("bytes", "settings", settings);
+  TELL("enumeration", "settings.colour", settings.colour);
+  TELL("bytes", "settings.label", settings.label);
+  TELL("bytes", "pair", pair);
+  TELL("bytes", "holder", holder);
+  TELL("bytes", "holder.pairs[1]", holder.pairs[1]);
+  TELL("pointer", "holder.target", holder.target);
+  TELL("pointer", "holder.handler", holder.handler);
+  TELL("bytes", "crossing", crossing);
   TELL_FUNCTION("count_calls", count_calls);
   count_calls();
 }

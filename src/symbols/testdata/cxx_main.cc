@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 
 #include "objects.h"
 #include "tell.h"
@@ -44,6 +45,22 @@ struct Vec {
 };
 template <typename T, int N>
 T Vec<T, N>::count;
+
+enum class Level : signed char { low = -128, high = 127 };
+enum class Mask : std::uint8_t { none, bit7 = 0x80, bit0 = 1 };
+struct Empty {};
+struct Tagged : Empty, Base {
+  Level level;
+  Mask mask;
+};
+struct Widget {
+  virtual ~Widget() = default;
+};
+Level level;
+Tagged tagged;
+std::unique_ptr<int> owner;
+Widget widget;
+[[gnu::used]] Widget* widget_pointer = &widget;
 
 std::atomic<int> atomic_int;
 std::atomic<std::uint64_t> atomic_wide;
@@ -108,6 +125,12 @@ int main() {
   TELL("signed", "app::Vec<int, 4>::count", (app::Vec<int, 4>::count));
   TELL("signed", "Vec<int,4>::count", (app::Vec<int, 4>::count));
   TELL("character", "app::Vec<char, 8>::count", (app::Vec<char, 8>::count));
+  TELL("enumeration", "app::level", app::level);
+  TELL("bytes", "app::derived", app::derived);
+  TELL("bytes", "app::tagged", app::tagged);
+  TELL("enumeration", "app::tagged.mask", app::tagged.mask);
+  TELL("pointer", "app::owner", app::owner);
+  TELL("pointer", "app::widget", app::widget);
   TELL("signed", "app::atomic_int", app::atomic_int);
   TELL("unsigned", "app::atomic_wide", app::atomic_wide);
   app::overloaded(1);
