@@ -39,10 +39,11 @@ void append_quoted(fmt::memory_buffer& buffer, std::string_view text) {
   buffer.push_back('"');
 }
 
-void append_name(fmt::memory_buffer& buffer, std::string_view name) {
-  if (name.empty()) return;
-  buffer.append(std::string_view(R"(,"comm":)"));
-  append_quoted(buffer, name);
+// `name` as `,"comm":`; nothing if the text is empty.
+void append_text_member(fmt::memory_buffer& buffer, std::string_view name, std::string_view text) {
+  if (text.empty()) return;
+  buffer.append(name);
+  append_quoted(buffer, text);
 }
 
 std::string_view approximate_member(const Hit& hit) {
@@ -59,6 +60,7 @@ std::string_view approximate_member(const Hit& hit) {
 Result<void> JsonReporter::start(const WatchStart& start) {
   watch_ = start.request;
   type_ = start.type;
+  hit_values_.describe(start);
   fmt::format_to(fmt::appender(records_.buffer()), "{}\n", to_line(start_record(start)));
   // Whoever started the watch waits for this line before doing what is to be caught.
   return records_.flush();
@@ -76,18 +78,33 @@ const JsonReporter::StackText& JsonReporter::text_of(const HitView& view) {
   return stacks_.emplace(view.stack.id, std::move(text)).first->second;
 }
 
-void JsonReporter::append_values(const Hit& hit) {
+void JsonReporter::append_value(std::string_view name, const MemoryValue& value,
+                                const HitValues::Subject& subject) {
+  if (value.certainty == Certainty::unknown) return;
   fmt::memory_buffer& buffer = records_.buffer();
-  const ByteCount length = value_length(watch_, hit);
-  if (hit.old_value.certainty != Certainty::unknown) {
-    buffer.append(std::string_view(R"(,"old":)"));
-    append_json(buffer, hit.old_value, type_, length);
+  buffer.append(name);
+  append_json(buffer, value, type_, subject.known.length);
+}
+
+void JsonReporter::append_value_text(std::string_view name, const MemoryValue& value,
+                                     const HitValues::Subject& subject,
+                                     symbols::AddressNames* names) {
+  if (value.certainty == Certainty::unknown) return;
+  text_.clear();
+  if (!report::append_value_text(text_, value, subject, names)) return;
+  records_.buffer().append(name);
+  append_quoted(records_.buffer(), std::string_view(text_.data(), text_.size()));
+}
+
+void JsonReporter::append_values(const HitView& view, const HitValues::Subject& subject) {
+  const Hit& hit = view.hit;
+  append_value(R"(,"old":)", hit.old_value, subject);
+  append_value(R"(,"new":)", hit.new_value, subject);
+  if (may_have_names(subject)) {
+    append_value_text(R"(,"old_text":)", hit.old_value, subject, view.names);
+    append_value_text(R"(,"new_text":)", hit.new_value, subject, view.names);
   }
-  if (hit.new_value.certainty != Certainty::unknown) {
-    buffer.append(std::string_view(R"(,"new":)"));
-    append_json(buffer, hit.new_value, type_, length);
-  }
-  buffer.append(approximate_member(hit));
+  records_.buffer().append(approximate_member(hit));
 }
 
 // The hot path: the target is slowed by every hit, and hits that are not written in time are lost.
@@ -101,11 +118,13 @@ Result<void> JsonReporter::hit(const HitView& view) {
   const fmt::appender out(buffer);
   fmt::format_to(out, FMT_COMPILE(R"({{"type":"hit","time_ns":{},"pid":{},"tid":{})"),
                  hit.time.value, hit.pid.value, hit.tid.value);
-  append_name(buffer, name_of_thread(hit));
+  append_text_member(buffer, R"(,"comm":)", name_of_thread(hit));
   fmt::format_to(out, FMT_COMPILE(R"(,"cpu":{},"address":"{:#x}","length":{},"access":"{}")"),
                  hit.cpu.value, hit.address.value(), hit.length.value, name_of(hit.access));
+  const HitValues::Subject subject = hit_values_.subject_of(view);
+  append_text_member(buffer, R"(,"member":)", subject.member);
   buffer.append(stack.place);
-  append_values(hit);
+  append_values(view, subject);
   buffer.append(stack.frames);
   buffer.append(std::string_view("}\n"));
   return records_.settle();

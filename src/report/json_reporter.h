@@ -1,11 +1,15 @@
 // Hits as JSON lines: docs/json.md describes every field.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
+#include "report/hit_values.h"
 #include "report/output.h"
 #include "report/reporter.h"
 
@@ -30,11 +34,17 @@ class JsonReporter : public Reporter {
     std::string frames;  // `,"stack":[{...},...]`
   };
   const StackText& text_of(const HitView& view);
-  void append_values(const Hit& hit);
+  void append_values(const HitView& view, const HitValues::Subject& subject);
+  void append_value(std::string_view name, const MemoryValue& value,
+                    const HitValues::Subject& subject);
+  void append_value_text(std::string_view name, const MemoryValue& value,
+                         const HitValues::Subject& subject, symbols::AddressNames* names);
 
   Output& records_;
   Request watch_;
   symbols::ValueType type_;
+  HitValues hit_values_;
+  fmt::memory_buffer text_;                              // of the value at hand
   std::unordered_map<std::uint64_t, StackText> stacks_;  // by stack id; bounded
 };
 

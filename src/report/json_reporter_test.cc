@@ -57,6 +57,35 @@ class JsonReporterTest : public ::testing::Test {
   JsonReporter reporter_{records_};
 };
 
+// One hit as a reporter of its own writes it.
+std::string hit_line(const WatchStart& start, const SampleHit& sample) {
+  MemoryFile file;
+  Output output = Output::borrow(file.descriptor(), "hits");
+  JsonReporter reporter(output);
+  EXPECT_TRUE(reporter.start(start));
+  EXPECT_TRUE(reporter.hit(sample.view()));
+  EXPECT_TRUE(reporter.flush());
+  return lines_of(file.text()).at(1);
+}
+
+WatchStart start_of(const char* expression, symbols::ValueType type) {
+  WatchStart start = sample_start();
+  start.expression = expression;
+  start.request.length = type.length;
+  start.type = std::move(type);
+  return start;
+}
+
+WatchStart phase_start() {
+  return start_of("phase", enumeration_type(4, {{"idle", 0}, {"running", 5}}));
+}
+
+// struct { long len; struct node *next; } node; the sample is a write of `next`.
+WatchStart node_start() {
+  return start_of("node", structure_type(16, {{"len", {}, number_type(8)},
+                                              {"next", ByteCount{8}, pointer_type()}}));
+}
+
 // Each record that the documentation shows, in its order.
 TEST_F(JsonReporterTest, LinesAreExactlyTheDocumentedOnes) {
   begin();
@@ -90,6 +119,21 @@ TEST_F(JsonReporterTest, LinesAreExactlyTheDocumentedOnes) {
   inlined.stack.frames[1].offset = 8;
   report(inlined);
 
+  std::vector<std::string> named;
+  SampleHit phase;
+  phase.hit.old_value.bits = 0;
+  phase.hit.new_value.bits = 5;
+  named.push_back(hit_line(phase_start(), phase));
+  FakeNames names;
+  names.add(0x404010, 64, "table");
+  SampleHit node;
+  node.names = &names;
+  node.hit.address = RemoteAddress(0x404068);
+  node.hit.length = ByteCount{8};
+  node.hit.old_value.bits = 0;
+  node.hit.new_value.bits = 0x404020;
+  named.push_back(hit_line(node_start(), node));
+
   ASSERT_TRUE(reporter_.cpu(sample_unwatched()));
 
   MemoryFile summary_file;
@@ -102,6 +146,8 @@ TEST_F(JsonReporterTest, LinesAreExactlyTheDocumentedOnes) {
   ASSERT_TRUE(summary.end(end));
 
   std::vector<std::string> written = lines();
+  // The last one comes behind the hits with names.
+  written.insert(written.end() - 1, named.begin(), named.end());
   written.push_back(lines_of(summary_file.text()).at(1));
 
   std::vector<std::string> documented;
@@ -227,6 +273,79 @@ TEST_F(JsonReporterTest, ValuesOfALongWatchAreTheBytesOfTheSlot) {
   report(sample);
   EXPECT_EQ(last()["new"], "0xdeadbeef");
   EXPECT_FALSE(last().contains("old"));
+}
+
+TEST_F(JsonReporterTest, NameOfAValueStandsBesideItsNumber) {
+  const WatchStart start = phase_start();
+  SampleHit sample;
+  sample.hit.old_value.bits = 5;
+  sample.hit.new_value.bits = 7;
+  const Json record = Json::parse(hit_line(start, sample));
+  EXPECT_EQ(record["old"], 5);
+  EXPECT_EQ(record["old_text"], "running");
+  EXPECT_EQ(record["new"], 7);
+  EXPECT_FALSE(record.contains("new_text")) << "7 has no name";
+}
+
+TEST_F(JsonReporterTest, ValueThatIsNotKnownHasNoText) {
+  SampleHit sample;
+  sample.hit.old_value = {};
+  sample.hit.new_value.bits = 5;
+  const Json record = Json::parse(hit_line(phase_start(), sample));
+  EXPECT_FALSE(record.contains("old"));
+  EXPECT_FALSE(record.contains("old_text"));
+  EXPECT_EQ(record["new_text"], "running");
+}
+
+TEST_F(JsonReporterTest, PointerIsANumberAndSaysWhatItPointsTo) {
+  FakeNames names;
+  names.add(0x404010, 64, "ns::operator\"\" _x\xff");
+  SampleHit sample;
+  sample.names = &names;
+  sample.hit.old_value.bits = 0;
+  sample.hit.new_value.bits = 0x404011;
+  const Json record = Json::parse(hit_line(start_of("p", pointer_type()), sample));
+  EXPECT_EQ(record["new"], 0x404011);
+  EXPECT_EQ(record["new_text"], "0x404011 <ns::operator\"\" _x?+1>");
+  EXPECT_EQ(record["old"], 0);
+  EXPECT_FALSE(record.contains("old_text"));
+}
+
+TEST_F(JsonReporterTest, PlainNumbersAreNotLookedUp) {
+  FakeNames names;
+  begin();
+  SampleHit sample;
+  sample.names = &names;
+  report(sample);
+  EXPECT_EQ(names.questions(), 0);
+  EXPECT_FALSE(last().contains("old_text"));
+  EXPECT_FALSE(last().contains("member"));
+}
+
+TEST_F(JsonReporterTest, SmallStructIsBytesAndReadsAsItsMembers) {
+  const WatchStart start = start_of(
+      "pair", structure_type(4, {{"x", {}, number_type(2)}, {"y", ByteCount{2}, number_type(2)}}));
+  SampleHit sample;
+  sample.hit.old_value.bits = 0x0002'0001;
+  sample.hit.new_value.bits = 0x0003'0001;
+  sample.accessed = AccessedBytes{RemoteAddress(0x404062), ByteCount{2}};
+  const Json record = Json::parse(hit_line(start, sample));
+  EXPECT_EQ(record["member"], "pair.y");
+  EXPECT_EQ(record["old"], "0x01000200");
+  EXPECT_EQ(record["old_text"], "{x = 1, y = 2}");
+  EXPECT_EQ(record["new_text"], "{x = 1, y = 3}");
+}
+
+TEST_F(JsonReporterTest, MemberOfALongStructReadsAsItsType) {
+  SampleHit sample;
+  sample.hit.length = ByteCount{8};
+  sample.hit.old_value.bits = ~std::uint64_t{0};
+  sample.hit.new_value.bits = 7;
+  const Json record = Json::parse(hit_line(node_start(), sample));
+  EXPECT_EQ(record["member"], "node.len");
+  EXPECT_EQ(record["old"], "0xffffffffffffffff");
+  EXPECT_EQ(record["old_text"], "-1");
+  EXPECT_EQ(record["new_text"], "7");
 }
 
 TEST_F(JsonReporterTest, OnlyTheValueThatIsApproximateIsNamed) {

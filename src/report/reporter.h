@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/failure.h"
+#include "symbols/address_names.h"
 #include "symbols/symbolizer.h"
 #include "symbols/value_type.h"
 #include "trapline/base/cpu_set.h"
@@ -41,6 +42,12 @@ struct ResolvedStack {
   std::vector<symbols::Frame> frames;
 };
 
+// What the instruction itself read or wrote: a slot may cover more than that, or less.
+struct AccessedBytes {
+  RemoteAddress address;
+  ByteCount length;
+};
+
 // One hit with everything that is known of it. Borrowed: valid only during the call.
 //
 // `ip`, `instruction`, hit.trap_ip and hit.in_kernel are the same for all hits with one stack id (a
@@ -50,6 +57,12 @@ struct HitView {
   std::optional<RemoteAddress> ip;  // of the instruction that made the access; nullopt if unknown
   std::string_view instruction;     // its text; "" if unknown
   const ResolvedStack& stack;       // frames[0] is where the access was made
+  // Where the watched object begins in the process that made the hit; nullopt: where the request
+  // has it.
+  std::optional<RemoteAddress> object_start = std::nullopt;
+  std::optional<AccessedBytes> accessed = std::nullopt;  // nullopt: not known
+  // Of what pointers in the values point to; nullptr: not known.
+  symbols::AddressNames* names = nullptr;
   // Hits like this one, of its thread too, come as a TallyView with this number; 0: one by one.
   std::uint64_t tally = 0;
 };

@@ -8,6 +8,7 @@
 #include "report/json_records.h"
 #include "report/printable.h"
 #include "report/text_lines.h"
+#include "report/typed_text.h"
 #include "report/value_text.h"
 
 namespace trapline::report {
@@ -28,6 +29,12 @@ Json json_value(const MemoryValue& value, const symbols::ValueType& type, ByteCo
   return Json::parse(text.begin(), text.end());
 }
 
+void add_value_text(Json& record, const char* name, const MemoryValue& value,
+                    const symbols::ValueType& type) {
+  fmt::memory_buffer text;
+  if (append_scalar_text(text, value, type, nullptr)) record[name] = fmt::to_string(text);
+}
+
 Json approximate_names(const ValueRange& values) {
   Json names = Json::array();
   if (values.lowest().certainty == Certainty::approximate) names.push_back("lowest");
@@ -40,6 +47,7 @@ Json approximate_names(const ValueRange& values) {
 Result<void> SummaryReporter::start(const WatchStart& start) {
   type_ = start.type;
   length_ = start.request.length;
+  if (type_.length.value == 0) type_.length = length_;
   began_ = start.began;
   table_.describe(start.request, start.type);
   if (format_ == Format::json) {
@@ -107,7 +115,7 @@ void SummaryReporter::append_count(std::uint64_t count) {
 
 void SummaryReporter::append_text_value(const MemoryValue& value) {
   if (value.certainty == Certainty::approximate) records_.buffer().push_back('~');
-  append_text(records_.buffer(), value, type_, length_);
+  append_scalar_text(records_.buffer(), value, type_, nullptr);
 }
 
 void SummaryReporter::append_row_details(const SummaryRow& row) {
@@ -176,6 +184,8 @@ void SummaryReporter::append_json_row(const SummaryRow& row) {
   if (row.values.lowest().certainty != Certainty::unknown) {
     record["lowest"] = json_value(row.values.lowest(), type_, length_);
     record["highest"] = json_value(row.values.highest(), type_, length_);
+    add_value_text(record, "lowest_text", row.values.lowest(), type_);
+    add_value_text(record, "highest_text", row.values.highest(), type_);
     const Json approximate = approximate_names(row.values);
     if (!approximate.empty()) record["approximate"] = approximate;
   }

@@ -29,6 +29,44 @@ std::string MemoryFile::text() const {
   }
 }
 
+symbols::ValueType number_type(std::uint64_t length) {
+  return {symbols::ValueKind::signed_integer, ByteCount{length}, "", true};
+}
+
+symbols::ValueType enumeration_type(std::uint64_t length,
+                                    std::vector<symbols::Enumerator> enumerators) {
+  symbols::ValueType type{symbols::ValueKind::enumeration, ByteCount{length}, "", false};
+  type.enumerators = std::move(enumerators);
+  return type;
+}
+
+symbols::ValueType pointer_type() {
+  return {symbols::ValueKind::pointer, ByteCount{8}, "", false};
+}
+
+symbols::ValueType structure_type(std::uint64_t length, std::vector<symbols::ValuePart> parts) {
+  symbols::ValueType type{symbols::ValueKind::bytes, ByteCount{length}, "", false};
+  type.parts = std::move(parts);
+  return type;
+}
+
+symbols::ValueType array_type(std::uint64_t count, symbols::ValueType element) {
+  symbols::ValueType type{symbols::ValueKind::bytes, ByteCount{count * element.length.value}, "",
+                          false};
+  type.element_count = count;
+  type.parts.push_back({"", {}, std::move(element)});
+  return type;
+}
+
+std::optional<symbols::AddressName> FakeNames::name_at(RemoteAddress address) {
+  ++questions_;
+  for (const Variable& variable : variables_) {
+    const std::uint64_t offset = address.value() - variable.address;
+    if (offset < variable.length) return symbols::AddressName{variable.name, offset};
+  }
+  return std::nullopt;
+}
+
 void set_comm(Hit& hit, std::string_view name) {
   hit.comm.fill('\0');
   std::ranges::copy(name.substr(0, hit.comm.size()), hit.comm.begin());

@@ -6,7 +6,6 @@
 
 #include "report/printable.h"
 #include "report/text_lines.h"
-#include "report/value_text.h"
 
 namespace trapline::report {
 namespace {
@@ -59,7 +58,7 @@ void TextReporter::coloured(Colour colour, Append append) {
 
 Result<void> TextReporter::start(const WatchStart& start) {
   watch_ = start.request;
-  type_ = start.type;
+  hit_values_.describe(start);
   began_ = start.began;
   append_start(remarks_.buffer(), start);
   return remarks_.flush();
@@ -72,7 +71,7 @@ Result<void> TextReporter::hit(const HitView& view) {
   append_time(buffer, *began_, hit.time);
   append_thread(hit);
   fmt::format_to(fmt::appender(buffer), "cpu {}  ", hit.cpu.value);
-  append_values(hit);
+  append_values(view);
   coloured(Colour::green, [&] { append_place(buffer, place_of(view), view.stack.frames); });
   append_instruction(view);
   if (style_.show_callers) {
@@ -93,34 +92,50 @@ void TextReporter::append_thread(const Hit& hit) {
   buffer.append(std::string_view("  "));
 }
 
-void TextReporter::append_value(const MemoryValue& value, ByteCount length) {
+void TextReporter::append_part(const HitView& view, std::string_view member) {
+  fmt::memory_buffer& buffer = records_.buffer();
+  const Hit& hit = view.hit;
+  const std::size_t begin = buffer.size();
+  if (!member.empty()) {
+    append_printable(buffer, member);
+  } else if (hit.length != watch_.length) {
+    // One of several registers fired; written as *ADDR:LEN is, from the object's start.
+    const RemoteAddress object = view.object_start.value_or(watch_.address);
+    fmt::format_to(fmt::appender(buffer), "+{}:{}", (hit.address - object).value, hit.length.value);
+  }
+  const std::size_t width = width_of(view_of(buffer).substr(begin));
+  const std::size_t padding = parts_.padding_for(width);
+  pad(buffer, padding);
+  if (width + padding > 0) buffer.append(std::string_view("  "));
+}
+
+void TextReporter::append_value(const MemoryValue& value, const HitValues::Subject& subject,
+                                symbols::AddressNames* names) {
   fmt::memory_buffer& buffer = records_.buffer();
   if (value.certainty == Certainty::unknown) {
     buffer.push_back('?');
     return;
   }
   if (value.certainty == Certainty::approximate) buffer.push_back('~');
-  append_text(buffer, value, type_, length);
+  append_value_text(buffer, value, subject, names);
 }
 
-void TextReporter::append_values(const Hit& hit) {
+void TextReporter::append_values(const HitView& view) {
+  const Hit& hit = view.hit;
   if (hit.access == Access::execute) return;
+  const HitValues::Subject subject = hit_values_.subject_of(view);
+  append_part(view, subject.member);
   fmt::memory_buffer& buffer = records_.buffer();
-  if (hit.length != watch_.length) {
-    // One of several registers fired; written as *ADDR:LEN is, from the object's start.
-    fmt::format_to(fmt::appender(buffer), "+{}:{}  ", (hit.address - watch_.address).value,
-                   hit.length.value);
-  }
   const bool known = hit.old_value.certainty != Certainty::unknown ||
                      hit.new_value.certainty != Certainty::unknown;
   std::size_t width = 0;
   if (known) {
     coloured(Colour::bold, [&] {
       const std::size_t begin = buffer.size();
-      append_value(hit.old_value, value_length(watch_, hit));
+      append_value(hit.old_value, subject, view.names);
       buffer.append(std::string_view(" -> "));
-      append_value(hit.new_value, value_length(watch_, hit));
-      width = buffer.size() - begin;
+      append_value(hit.new_value, subject, view.names);
+      width = width_of(view_of(buffer).substr(begin));
     });
   }
   const std::size_t padding = values_.padding_for(width);

@@ -4,17 +4,19 @@
 //     #1
 //               from worker+0x20 at app.c:60
 //
-// Time in seconds since the watch began; thread; CPU; old and new value (~: approximate, ?:
-// unknown); where; what; which stack. "#1" is the same in all hits with that stack, and the callers
-// are listed below a hit only where the thread's hit before had another one. Columns grow to their
-// widest text.
+// Time in seconds since the watch began; thread; CPU; which member of a watched object, if it has
+// any; old and new value (~: approximate, ?: unknown); where; what; which stack. "#1" is the same
+// in all hits with that stack, and the callers are listed below a hit only where the thread's hit
+// before had another one. Columns grow to their widest text.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 
+#include "report/hit_values.h"
 #include "report/output.h"
 #include "report/reporter.h"
 
@@ -53,8 +55,10 @@ class TextReporter : public Reporter {
   enum class Colour : std::uint8_t { bold, dim, green };
 
   void append_thread(const Hit& hit);
-  void append_values(const Hit& hit);
-  void append_value(const MemoryValue& value, ByteCount length);
+  void append_part(const HitView& view, std::string_view member);
+  void append_values(const HitView& view);
+  void append_value(const MemoryValue& value, const HitValues::Subject& subject,
+                    symbols::AddressNames* names);
   void append_instruction(const HitView& view);
   void append_stack(const HitView& view);
   [[nodiscard]] bool is_new_stack(const HitView& view);
@@ -66,9 +70,10 @@ class TextReporter : public Reporter {
   Output& remarks_;
   Style style_;
   Request watch_;
-  symbols::ValueType type_;
+  HitValues hit_values_;
   std::optional<Nanoseconds> began_;
   Column threads_{12, 32};
+  Column parts_{0, 40};
   Column values_{0, 32};
   // The stack of each thread's last hit. Bounded.
   std::unordered_map<std::int32_t, std::uint64_t> last_stacks_;

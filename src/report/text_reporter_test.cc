@@ -109,6 +109,118 @@ TEST_F(TextReporterTest, PartOfASplitWatchThatWasHitIsNamed) {
   EXPECT_THAT(hits(), HasSubstr("cpu 1  +8:8  "));
 }
 
+// struct { int a, b, c, d; } four, in two slots.
+WatchStart four_start() {
+  WatchStart start = sample_start();
+  start.expression = "four";
+  start.request.length = ByteCount{16};
+  start.type = structure_type(16, {{"a", {}, number_type(4)},
+                                   {"b", ByteCount{4}, number_type(4)},
+                                   {"c", ByteCount{8}, number_type(4)},
+                                   {"d", ByteCount{12}, number_type(4)}});
+  start.slots = 2;
+  return start;
+}
+
+// A write of c and d.
+SampleHit second_half_hit(std::uint64_t old_value, std::uint64_t new_value) {
+  SampleHit sample;
+  sample.hit.address = RemoteAddress(0x404068);
+  sample.hit.length = ByteCount{8};
+  sample.hit.old_value.bits = old_value;
+  sample.hit.new_value.bits = new_value;
+  return sample;
+}
+
+TEST_F(TextReporterTest, MemberThatWasAccessedIsNamedAndShownAlone) {
+  begin({}, four_start());
+  SampleHit sample = second_half_hit(0x2'0000'0001, 0x2'0000'0005);
+  sample.accessed = AccessedBytes{RemoteAddress(0x404068), ByteCount{4}};
+  report(sample);
+  EXPECT_THAT(hits(), HasSubstr("cpu 1  four.c  1 -> 5  bump"));
+}
+
+TEST_F(TextReporterTest, WhatElseChangedBesideTheMemberIsShownToo) {
+  begin({}, four_start());
+  SampleHit sample = second_half_hit(0x2'0000'0001, 0x3'0000'0005);
+  sample.accessed = AccessedBytes{RemoteAddress(0x404068), ByteCount{4}};
+  report(sample);
+  EXPECT_THAT(hits(), HasSubstr("cpu 1  four.c  {c = 1, d = 2} -> {c = 5, d = 3}  bump"));
+}
+
+TEST_F(TextReporterTest, AccessToSeveralMembersIsToldByTheSlot) {
+  begin({}, four_start());
+  report(second_half_hit(0x2'0000'0001, 0x3'0000'0005));
+  EXPECT_THAT(hits(), HasSubstr("cpu 1  +8:8  {c = 1, d = 2} -> {c = 5, d = 3}  bump"));
+}
+
+TEST_F(TextReporterTest, AccessThatBeginsInTheSlotBeforeIsOfThisSlotsMembers) {
+  begin({}, four_start());
+  SampleHit sample = second_half_hit(0x2'0000'0001, 0x2'0000'0005);
+  sample.accessed = AccessedBytes{RemoteAddress(0x404064), ByteCount{8}};  // b and c
+  report(sample);
+  EXPECT_THAT(hits(), HasSubstr("cpu 1  four.c  1 -> 5  bump"));
+}
+
+TEST_F(TextReporterTest, ObjectThatLiesElsewhereInAnotherProcessHasTheSameMembers) {
+  begin({}, four_start());
+  SampleHit sample = second_half_hit(0x2'0000'0001, 0x2'0000'0005);
+  sample.object_start = RemoteAddress(0x7f0000001000);
+  sample.hit.address = RemoteAddress(0x7f0000001008);
+  report(sample);
+  EXPECT_THAT(hits(), HasSubstr("cpu 1  +8:8  {c = 1, d = 2} -> {c = 5, d = 2}  bump"));
+  sample.accessed = AccessedBytes{RemoteAddress(0x7f000000100c), ByteCount{4}};
+  report(sample);
+  EXPECT_THAT(hits(), HasSubstr("cpu 1  four.d  {c = 1, d = 2} -> {c = 5, d = 2}  bump"));
+}
+
+TEST_F(TextReporterTest, SlotOutsideOfTheObjectIsBytes) {
+  begin({}, four_start());
+  SampleHit sample = second_half_hit(1, 2);
+  sample.hit.address = RemoteAddress(0x504068);
+  report(sample);
+  EXPECT_THAT(hits(), HasSubstr("01 00 00 00 00 00 00 00 -> 02 00 00 00 00 00 00 00  bump"));
+}
+
+TEST_F(TextReporterTest, SmallObjectIsShownWholeWithTheMemberThatWasAccessed) {
+  WatchStart start = sample_start();
+  start.expression = "*pair";
+  start.type = structure_type(4, {{"x", {}, number_type(2)}, {"y", ByteCount{2}, number_type(2)}});
+  begin({}, start);
+  SampleHit sample;
+  sample.hit.old_value.bits = 0x0002'0001;
+  sample.hit.new_value.bits = 0x0003'0001;
+  sample.accessed = AccessedBytes{RemoteAddress(0x404062), ByteCount{2}};
+  report(sample);
+  EXPECT_THAT(hits(), HasSubstr("cpu 1  pair->y  {x = 1, y = 2} -> {x = 1, y = 3}  bump"));
+}
+
+TEST_F(TextReporterTest, ApproximateNamesAreMarkedAsNumbersAre) {
+  WatchStart start = sample_start();
+  start.type = enumeration_type(4, {{"idle", 41}, {"running", 42}});
+  begin({}, start);
+  SampleHit sample;
+  sample.hit.new_value.certainty = Certainty::approximate;
+  report(sample);
+  EXPECT_THAT(hits(), HasSubstr("cpu 1  idle -> ~running  bump"));
+}
+
+TEST_F(TextReporterTest, PointerIsShownWithWhatItPointsTo) {
+  WatchStart start = sample_start();
+  start.request.length = ByteCount{8};
+  start.type = pointer_type();
+  begin({}, start);
+  FakeNames names;
+  names.add(0x404010, 64, "table");
+  SampleHit sample;
+  sample.names = &names;
+  sample.hit.length = ByteCount{8};
+  sample.hit.old_value.bits = 0;
+  sample.hit.new_value.bits = 0x404020;
+  report(sample);
+  EXPECT_THAT(hits(), HasSubstr("cpu 1  0x0 -> 0x404020 <table+16>  bump"));
+}
+
 TEST_F(TextReporterTest, HitWithoutValuesHasNoArrow) {
   begin();
   SampleHit sample;

@@ -59,10 +59,6 @@ unsigned unused_bits(ByteCount length) {
          kBitsPerByte;
 }
 
-std::uint64_t as_unsigned(const MemoryValue& value, ByteCount length) {
-  return value.bits << unused_bits(length) >> unused_bits(length);
-}
-
 std::int64_t as_signed(const MemoryValue& value, ByteCount length) {
   return static_cast<std::int64_t>(value.bits << unused_bits(length)) >> unused_bits(length);
 }
@@ -82,7 +78,7 @@ void append_number(fmt::memory_buffer& buffer, Number number) {
 
 void append_character(fmt::memory_buffer& buffer, const MemoryValue& value, bool is_signed,
                       ByteCount length) {
-  const std::uint64_t code = as_unsigned(value, length);
+  const std::uint64_t code = low_bytes(value, length);
   if (code >= ' ' && code <= '~') {
     fmt::format_to(fmt::appender(buffer), "'{}' ({})", static_cast<char>(code), code);
   } else if (is_signed) {
@@ -93,7 +89,7 @@ void append_character(fmt::memory_buffer& buffer, const MemoryValue& value, bool
 }
 
 void append_boolean(fmt::memory_buffer& buffer, const MemoryValue& value, ByteCount length) {
-  const std::uint64_t number = as_unsigned(value, length);
+  const std::uint64_t number = low_bytes(value, length);
   buffer.append(std::string_view(number == 0 ? "false" : "true"));
   if (number > 1) fmt::format_to(fmt::appender(buffer), " ({})", number);
 }
@@ -126,6 +122,10 @@ void append_float(fmt::memory_buffer& buffer, Float number, std::string_view quo
 
 }  // namespace
 
+std::uint64_t low_bytes(const MemoryValue& value, ByteCount length) {
+  return value.bits << unused_bits(length) >> unused_bits(length);
+}
+
 ByteCount value_length(const Request& watch, const Hit& hit) {
   return watch.length.value <= kWordBytes ? watch.length : hit.length;
 }
@@ -138,13 +138,13 @@ void append_text(fmt::memory_buffer& buffer, const MemoryValue& value, const Val
     case Reading::signed_number:
       return append_number(buffer, as_signed(value, length));
     case Reading::unsigned_number:
-      return append_number(buffer, as_unsigned(value, length));
+      return append_number(buffer, low_bytes(value, length));
     case Reading::boolean:
       return append_boolean(buffer, value, length);
     case Reading::character:
       return append_character(buffer, value, type.is_signed, length);
     case Reading::pointer:
-      fmt::format_to(fmt::appender(buffer), "{:#x}", as_unsigned(value, length));
+      fmt::format_to(fmt::appender(buffer), "{:#x}", low_bytes(value, length));
       return;
     case Reading::single_float:
       return append_float(buffer, as_float(value), "");
@@ -163,13 +163,13 @@ void append_json(fmt::memory_buffer& buffer, const MemoryValue& value, const Val
       return;
     case Reading::character:
       if (type.is_signed) return append_number(buffer, as_signed(value, length));
-      return append_number(buffer, as_unsigned(value, length));
+      return append_number(buffer, low_bytes(value, length));
     case Reading::signed_number:
       return append_number(buffer, as_signed(value, length));
     case Reading::unsigned_number:
     case Reading::boolean:
     case Reading::pointer:
-      return append_number(buffer, as_unsigned(value, length));
+      return append_number(buffer, low_bytes(value, length));
     case Reading::single_float:
       return append_float(buffer, as_float(value), "\"");
     case Reading::double_float:
@@ -200,9 +200,9 @@ bool is_less(const MemoryValue& a, const MemoryValue& b, const ValueType& type, 
       return as_signed(a, length) < as_signed(b, length);
     case Reading::character:
       if (type.is_signed) return as_signed(a, length) < as_signed(b, length);
-      return as_unsigned(a, length) < as_unsigned(b, length);
+      return low_bytes(a, length) < low_bytes(b, length);
     default:
-      return as_unsigned(a, length) < as_unsigned(b, length);
+      return low_bytes(a, length) < low_bytes(b, length);
   }
 }
 

@@ -14,6 +14,9 @@ namespace trapline::report {
 // the slot that fired covers.
 [[nodiscard]] ByteCount value_length(const Request& watch, const Hit& hit);
 
+// The value's low `length` bytes, without a sign.
+[[nodiscard]] std::uint64_t low_bytes(const MemoryValue& value, ByteCount length);
+
 // Everything below reads `length` bytes (at most 8) of a known value as `type`, if that is the
 // type's own length and the type is a scalar; else as bytes: a slot of a longer object is not one
 // value of its type.

@@ -69,6 +69,21 @@ TEST_F(WatchMachine, VariableOfAFileIsWatchedInEveryProcessThatHasIt) {
   EXPECT_EQ(result.end["lost"], 0);
 }
 
+// Each of which has the file at addresses of its own.
+TEST_F(WatchMachine, MembersAreNamedInEveryProcess) {
+  Puppet first;
+  Puppet second;
+  Watch watch(everywhere(in_puppet("point")));
+  first.obey("values 4");
+  second.obey("values 5");
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 2U);
+  EXPECT_EQ(result.hits[0]["member"], in_puppet("point.y"));
+  EXPECT_EQ(result.hits[0]["new_text"], "{x = 1, y = 4}");
+  EXPECT_EQ(result.hits[1]["member"], in_puppet("point.y"));
+  EXPECT_EQ(result.hits[1]["new_text"], "{x = 1, y = 5}");
+}
+
 TEST_F(WatchMachine, ProcessThatLoadsTheFileLaterIsWatchedToo) {
   Watch watch(everywhere(in_puppet("counter")));
   Puppet late;

@@ -28,6 +28,27 @@ struct config {
   struct node* head;
 };
 
+enum phase { phase_idle, phase_running = 5, phase_stopped };
+enum rights { may_read = 1, may_write = 2, may_run = 4 };
+
+struct point {
+  short x;
+  short y;
+};
+
+struct status {
+  unsigned ready : 1;
+  unsigned level : 4;
+  int delta : 5;
+};
+
+struct shape {
+  enum phase phase;
+  int count;
+  struct point corners[2];
+  void (*draw)(void);
+};
+
 int counter;
 unsigned char small;
 int64_t big = -1;
@@ -44,6 +65,14 @@ struct __attribute__((packed)) {
   char pad;
   int value;
 } unaligned;
+
+enum phase phase;
+enum rights rights;
+struct point point = {1, 2};
+struct status status = {0, 3, -1};
+struct shape shape;
+struct config* entry;
+char label[8] = "none";
 
 __attribute__((noinline)) void bump(void) {
   counter = counter + 1;  // BUMP
@@ -74,6 +103,20 @@ __attribute__((noinline)) void write_fields(int value) {
   pointer = &counter;
   unaligned.value = value;
   per_thread = value;
+}
+
+__attribute__((noinline)) void write_values(int value) {
+  phase = phase_running;
+  rights = may_read | may_run;
+  point.y = (short)value;
+  status.level = (unsigned)value;
+  status.delta = -value;
+  entry = &table[2];
+  label[0] = 'd';
+  shape.phase = phase_stopped;
+  shape.count = value;
+  shape.corners[1].x = (short)value;
+  shape.draw = bump;
 }
 
 __attribute__((noinline)) int read_counter(void) {
@@ -159,6 +202,8 @@ static void obey(const char* line) {
     bump_through_inline();
   } else if (sscanf(line, "fields %ld", &first) == 1) {
     write_fields((int)first);
+  } else if (sscanf(line, "values %ld", &first) == 1) {
+    write_values((int)first);
   } else if (strncmp(line, "look", 4) == 0) {
     read_counter();
   } else if (sscanf(line, "threads %ld %ld", &first, &second) == 2) {

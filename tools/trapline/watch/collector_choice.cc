@@ -110,6 +110,8 @@ linux_port::CollectorOptions collector_options_for(const WatchOptions& options,
   wanted.registers =
       options.access != Access::execute || options.stack == linux_port::StackMode::dwarf;
   wanted.values = options.values;
+  // A collector sees the bytes that a bit-field lies in, not its value.
+  if (object.type.bits) return wanted;
   wanted.conditions = object.conditions;
   // A summary of the first N hits has to know which they are.
   if (options.summary && !options.max_hits) wanted.tally_order = order_of(object);

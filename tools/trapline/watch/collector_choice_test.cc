@@ -20,5 +20,14 @@ TEST(CollectorOptionsFor, DataNeedsThemForItsInstructionEvenWithoutValues) {
   EXPECT_TRUE(collector_options_for(options, {}).registers);
 }
 
+// Which sees the bytes that it lies in.
+TEST(CollectorOptionsFor, ConditionsOnABitFieldAreNotTheCollectors) {
+  WatchedObject object;
+  object.conditions = {*type_condition(*parse_condition("new==1"), {ByteCount{1}, false})};
+  EXPECT_EQ(collector_options_for({}, object).conditions.size(), 1U);
+  object.type.bits = symbols::BitRange{0, 3};
+  EXPECT_TRUE(collector_options_for({}, object).conditions.empty());
+}
+
 }  // namespace
 }  // namespace trapline::command

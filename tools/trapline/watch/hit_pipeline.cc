@@ -10,6 +10,11 @@ namespace {
 // Distinct stacks remembered before the table starts afresh: about 10 MB with deep stacks.
 constexpr std::size_t kStackTableLimit = 4096;
 
+std::optional<report::AccessedBytes> accessed_by(const decode::Culprit& culprit) {
+  if (!culprit.accessed) return std::nullopt;
+  return report::AccessedBytes{culprit.accessed->address, culprit.accessed->length};
+}
+
 }  // namespace
 
 HitPipeline::HitPipeline(const Parts& parts) : parts_(parts), stacks_(kStackTableLimit) {}
@@ -30,8 +35,14 @@ void HitPipeline::on_sample(const linux_port::Sample& sample) {
   if (hit.access == Access::execute) ip = hit.trap_ip;
   const report::ResolvedStack& stack = resolve_stack(sample, hit, ip, view);
   ++totals_.hits;
-  note(parts_.reporter.hit(
-      {hit, ip, culprit == nullptr ? std::string_view() : culprit->text, stack, sample.tally}));
+  note(parts_.reporter.hit({.hit = hit,
+                            .ip = ip,
+                            .instruction = culprit == nullptr ? std::string_view() : culprit->text,
+                            .stack = stack,
+                            .object_start = sample.object_start,
+                            .accessed = culprit == nullptr ? std::nullopt : accessed_by(*culprit),
+                            .names = view.names(),
+                             .tally = sample.tally}));
   if (parts_.options.max_hits == totals_.hits) {
     finished_ = fmt::format("{} {}", totals_.hits, totals_.hits == 1 ? "hit" : "hits");
   }
@@ -55,6 +66,10 @@ void HitPipeline::find_values(Hit& hit, const linux_port::Sample& sample,
   const RemoteAddress start = sample.object_start.value_or(parts_.object.request.address);
   if (sample.follows_undelivered) values.forget_before(hit, start);
   values.update_at(start, sample.initial, hit, culprit, sample.registers, sample.is_newest);
+  if (const auto& field = parts_.object.type.bits) {
+    for (MemoryValue* value : {&hit.old_value, &hit.new_value})
+      value->bits = symbols::extract_bits(value->bits, *field, parts_.object.type.is_signed);
+  }
 }
 
 bool HitPipeline::passes_conditions(const Hit& hit) {

@@ -25,6 +25,7 @@ class RecordingReporter final : public report::Reporter {
   Result<void> hit(const report::HitView& view) override {
     hits.push_back(view.hit);
     stacks.push_back(view.stack);
+    names.push_back(view.names);
     return {};
   }
   Result<void> lost(std::uint64_t) override { return {}; }
@@ -38,6 +39,7 @@ class RecordingReporter final : public report::Reporter {
 
   std::vector<Hit> hits;  // their callers are gone
   std::vector<report::ResolvedStack> stacks;
+  std::vector<symbols::AddressNames*> names;
   std::vector<report::CpuEventView> cpus;  // their reasons are gone
   std::vector<std::string> reasons;
 };
@@ -135,6 +137,35 @@ TEST_F(HitPipelineTest, RejectionsAfterTheLastHitWantedAreNotCounted) {
   write(5, pid_);
   pipeline_->on_rejected(7);
   EXPECT_EQ(pipeline_->totals({}).filtered, 0U);
+}
+
+// Bits 3 to 7 of one byte, signed.
+TEST_F(HitPipelineTest, BitFieldIsReportedAndJudgedByItsOwnValue) {
+  object_.request.length = ByteCount{1};
+  object_.type = {symbols::ValueKind::signed_integer, ByteCount{1}, "int : 5", true};
+  object_.type.bits = symbols::BitRange{3, 5};
+  const ValueShape byte{ByteCount{1}, true};
+  object_.conditions = {*type_condition(*parse_condition("new==-10"), byte),
+                        *type_condition(*parse_condition("changed"), byte)};
+  views_->set_sees_all_writers(true);
+  write(0b00001'000, pid_);
+  write(0b10110'101, pid_);
+  write(0b10110'010, pid_);  // its neighbour's bits
+  ASSERT_EQ(reporter_.hits.size(), 1U);
+  const auto is_minus_ten = static_cast<std::uint64_t>(-10);
+  EXPECT_EQ(reporter_.hits[0].old_value, (MemoryValue{1, Certainty::exact}));
+  EXPECT_EQ(reporter_.hits[0].new_value, (MemoryValue{is_minus_ten, Certainty::exact}));
+  EXPECT_EQ(pipeline_->totals({}).filtered, 2U);
+}
+
+TEST_F(HitPipelineTest, ReportersCanAskWhatPointersPointTo) {
+  static int variable;
+  write(1, pid_);
+  ASSERT_EQ(reporter_.names.size(), 1U);
+  ASSERT_NE(reporter_.names[0], nullptr);
+  const auto name = reporter_.names[0]->name_at(RemoteAddress::of_local(&variable));
+  ASSERT_TRUE(name);
+  EXPECT_TRUE(name->symbol.ends_with("variable")) << name->symbol;
 }
 
 TEST_F(HitPipelineTest, ExecEndsAWatchOfOneProcess) {
@@ -247,6 +278,7 @@ TEST_F(HitPipelineTest, HitOfAProcessThatIsGoneHasAddressesWithoutNames) {
   EXPECT_EQ(reporter_.stacks[0].frames[0].ip, RemoteAddress(0x401000));
   EXPECT_EQ(reporter_.stacks[0].frames[1].ip, RemoteAddress(0x402000));
   EXPECT_EQ(reporter_.stacks[0].frames[1].symbol, "");
+  EXPECT_EQ(reporter_.names[0], nullptr);
 }
 
 TEST_F(HitPipelineTest, NoProcesssEndIsTheEndOfAWatchOfTheMachine) {

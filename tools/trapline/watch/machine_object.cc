@@ -25,12 +25,6 @@ WatchedObject object_at(const WatchOptions& options, RemoteAddress address, Byte
   return object;
 }
 
-// A value of the type as long as nobody asks for other bytes than it has.
-void give_type(WatchedObject& object, const symbols::ValueType& type) {
-  if (object.request.access != Access::execute && type.length == object.request.length)
-    object.type = type;
-}
-
 Result<MachineObject> find_address(const WatchOptions& options,
                                    const symbols::ExplicitAddress& explicit_address) {
   MachineObject found;
@@ -57,7 +51,8 @@ Result<MachineObject> find_in_file(const WatchOptions& options, symbols::NamedOb
                                ? symbols::linked_address(*file, *variable)
                                : symbols::address_in(mappings.mappings.front(), *variable),
                            variable->length);
-  give_type(found.object, variable->type);
+  if (options.access != Access::execute)
+    found.object.type = with_length(variable->type, found.object.request.length);
   found.object.notes = variable->notes;
   if (mappings.unreadable_processes > 0)
     found.object.notes.push_back(fmt::format(

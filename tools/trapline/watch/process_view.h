@@ -11,6 +11,7 @@
 #include "decode/culprit.h"
 #include "ports/linux/collector.h"
 #include "ports/linux/remote_memory.h"
+#include "symbols/address_names.h"
 #include "symbols/frame_state.h"
 #include "symbols/process_image.h"
 #include "symbols/symbolizer.h"
@@ -44,6 +45,8 @@ class ProcessView {
   [[nodiscard]] std::uint64_t number() const { return number_; }
   [[nodiscard]] symbols::ProcessImage* image() { return code_ ? code_->image.get() : nullptr; }
   [[nodiscard]] MemoryReader& memory() { return memory_; }
+  // Of what its pointers point to; nullptr if there is no image.
+  [[nodiscard]] symbols::AddressNames* names() { return code_ ? &code_->symbolizer : nullptr; }
   // Of the process's own memory.
   [[nodiscard]] ValueTracker& values() { return values_; }
 

@@ -63,11 +63,7 @@ Result<WatchedObject> find_data(const WatchOptions& options, symbols::ProcessIma
   WatchedObject object;
   object.request =
       Request{resolved->address, options.length.value_or(resolved->length), options.access};
-  object.type = resolved->type;
-  if (object.type.length != object.request.length) {
-    // The user's length is not the type's: the bytes are no longer one value of that type.
-    object.type = symbols::ValueType{symbols::ValueKind::bytes, object.request.length, {}, false};
-  }
+  object.type = with_length(std::move(resolved->type), object.request.length);
   object.module = std::move(resolved->module);
   object.module_start = resolved->module_start;
   object.notes = std::move(resolved->notes);
@@ -87,6 +83,17 @@ Failure syntax_failure(const std::string& what, const symbols::SyntaxError& erro
       Error{ErrorCode::bad_syntax},
       fmt::format("'{}' is not something to watch: {} (at character {})\n    {}\n    {:>{}}", what,
                   error.reason, error.position + 1, what, '^', error.position + 1)};
+}
+
+symbols::ValueType with_length(symbols::ValueType type, ByteCount length) {
+  if (type.length == length) return type;
+  type.kind = symbols::ValueKind::bytes;
+  type.length = length;
+  type.name.clear();
+  type.is_signed = false;
+  type.bits.reset();
+  type.enumerators.clear();
+  return type;
 }
 
 Result<WatchedObject> with_plan(const WatchOptions& options, const DebugArchitecture& machine,

@@ -31,6 +31,10 @@ struct WatchedObject {
 // An expression that does not parse, with a caret under the character that does not fit.
 [[nodiscard]] Failure syntax_failure(const std::string& what, const symbols::SyntaxError& error);
 
+// `type` for `length` bytes from its first one on. If these are more or fewer than it has, they are
+// no value of it any more, but its parts still lie where they do.
+[[nodiscard]] symbols::ValueType with_length(symbols::ValueType type, ByteCount length);
+
 // The object with the plan for its request and the conditions for its type. Errors: those of
 // make_plan and of type_conditions, each with its sentence.
 [[nodiscard]] Result<WatchedObject> with_plan(const WatchOptions& options,
