@@ -1,7 +1,11 @@
 // Writes one variable N times at the end of a chain of calls: the program that every tool is measured on.
+// Without an argument it prints the variable's address, which some tools want instead of a name.
+#include <stdio.h>
 #include <stdlib.h>
 
-volatile int counter;
+// On a page of its own: the kernel zeroes the rest of the page where .data ends when the program is executed, and a tool
+// that watches the kernel's writes too would count that one.
+__attribute__((aligned(4096))) volatile int counter;
 
 #define LEVEL(name, next) \
   __attribute__((noinline)) void name(void) { \
@@ -16,7 +20,11 @@ LEVEL(level2, level3)
 LEVEL(level1, level2)
 
 int main(int argc, char** argv) {
-  const long count = argc > 1 ? atol(argv[1]) : 0;
+  if (argc < 2) {
+    printf("%p\n", (void*)&counter);
+    return 0;
+  }
+  const long count = atol(argv[1]);
   for (long i = 0; i < count; ++i) level1();
   return 0;
 }
