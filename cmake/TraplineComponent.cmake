@@ -61,6 +61,8 @@ function(trapline_unit_test NAME)
   if(NOT serial IN_LIST ARG_LABELS)
     # Most of a build's time goes into tests. Optimised, they take twice as long to compile and find no more.
     target_compile_options(${NAME} PRIVATE -O0)
+    trapline_test_headers()
+    target_precompile_headers(${NAME} REUSE_FROM trapline_test_headers)
   endif()
   if(debug-registers IN_LIST ARG_LABELS)
     list(JOIN ARG_NEEDS_HITS ":" needs_hits)
@@ -75,6 +77,29 @@ function(trapline_unit_test NAME)
   if(ARG_LABELS)
     trapline_label_tests(${NAME} "${ARG_LABELS}")
   endif()
+endfunction()
+
+# trapline_one_threaded(FOLDER): adds a folder whose code never runs in two threads. ThreadSanitizer has nothing to see
+# there: its tests are left out of such a build.
+function(trapline_one_threaded FOLDER)
+  if(TRAPLINE_SANITIZE STREQUAL "thread" AND TRAPLINE_TESTS)
+    message(STATUS "left out, one thread: the tests of ${FOLDER}")
+    set(TRAPLINE_TESTS OFF)
+  endif()
+  add_subdirectory(${FOLDER})
+endfunction()
+
+# What nearly every test includes takes half of its time to compile; this is compiled once.
+function(trapline_test_headers)
+  if(TARGET trapline_test_headers)
+    return()
+  endif()
+  add_library(trapline_test_headers OBJECT ${PROJECT_SOURCE_DIR}/tests/support/test_headers.cc)
+  target_link_libraries(trapline_test_headers PRIVATE trapline_build_flags GTest::gmock GTest::gtest GTest::gtest_main)
+  target_compile_options(trapline_test_headers PRIVATE -O0)
+  target_precompile_headers(trapline_test_headers PRIVATE
+    <gmock/gmock.h> <gtest/gtest.h> <algorithm> <array> <chrono> <expected> <functional> <map> <memory> <optional> <span>
+    <string> <string_view> <thread> <unordered_map> <vector>)
 endfunction()
 
 # Labels what gtest_discover_tests has found, afterwards: of a property that is a list, it would keep only the first.

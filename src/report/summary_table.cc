@@ -92,7 +92,8 @@ void SummaryTable::add(const HitView& view) {
 void SummaryTable::add(const TallyView& tally) {
   const auto known = rows_by_tally_.find(tally.number);
   if (known == rows_by_tally_.end()) return;
-  const auto [row, length] = known->second;
+  SummaryRow* const row = known->second.row;
+  const ByteCount length = known->second.length;
   if (tally.is_last) rows_by_tally_.erase(known);
   if (tally.count == 0) return;
   total_ += tally.count;
@@ -103,7 +104,7 @@ void SummaryTable::add(const TallyView& tally) {
   row->count += tally.count;
   row->first = std::min(row->first, tally.first);
   row->last = std::max(row->last, tally.last);
-  tally.cpus.for_each([row = row](CpuId cpu) { row->cpus.insert(cpu); });
+  tally.cpus.for_each([row](CpuId cpu) { row->cpus.insert(cpu); });
   row->values.add(tally.lowest, type_, length);
   row->values.add(tally.highest, type_, length);
 }

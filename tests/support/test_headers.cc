@@ -1,0 +1,1 @@
+// What the tests' precompiled headers are compiled with (cmake/TraplineComponent.cmake).
