@@ -279,6 +279,19 @@ TEST(WatchErrors, WithoutPerfAnOrdinaryUsersCommandIsWatchedByPtrace) {
   expect_ptrace_with_a_note(exit.out);
 }
 
+TEST(WatchErrors, VerboseTellsWhatTheKernelSaysOfTheBpfPrograms) {
+  ChildProcess::Options as_nobody;
+  as_nobody.user = kNobody;
+  for (const bool verbose : {false, true}) {
+    std::vector<std::string> arguments{"--collector", "bpf", kOutputPointer, "--", "/bin/true"};
+    if (verbose) arguments.insert(arguments.begin(), "-v");
+    const auto exit = trapline(arguments, as_nobody);
+    EXPECT_EQ(exit.status, 1);
+    EXPECT_THAT(exit.err, HasSubstr("trapline: BPF programs need CAP_BPF and CAP_PERFMON"));
+    EXPECT_EQ(exit.err.find("libbpf: ") != std::string::npos, verbose) << exit.err;
+  }
+}
+
 TEST(WatchErrors, WithoutPerfAProcessIsWatchedByPtrace) {
   Puppet puppet;
   auto arguments = watch_arguments("counter", puppet, {"-f", "json", "-n", "1"});

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "ports/linux/bpf/bpf_collector.h"
 #include "tools/trapline/messages.h"
 #include "tools/trapline/watch/report_output.h"
 #include "tools/trapline/watch/target.h"
@@ -40,6 +41,7 @@ bool is_closed_pipe(const Failure& failure) {
 }
 
 Result<int> watch(const WatchOptions& options) {
+  if (options.verbose) linux_port::print_bpf_messages();
   // Before anything is blocked: what a command is to inherit.
   const auto inherited = linux_port::InheritedSignals::capture();
   const auto signals = StopSignals::block();

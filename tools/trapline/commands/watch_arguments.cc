@@ -106,6 +106,8 @@ CLI::App* WatchArguments::declare(CLI::App& app) {
   watch.add_option("-o,--output", options_.output, "write hits to FILE")->type_name("FILE");
   add_choice(watch, "--collector", options_.collector, collector_names,
              "how hits are caught (default auto)");
+  watch.add_flag("-v,--verbose", options_.verbose,
+                 "what the kernel says of the BPF programs that it refuses");
   return command_;
 }
 

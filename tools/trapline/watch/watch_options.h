@@ -45,6 +45,7 @@ struct WatchOptions {
   OutputFormat format = OutputFormat::automatic;
   std::string output;  // "": standard output
   CollectorChoice collector = CollectorChoice::automatic;
+  bool verbose = false;
 };
 
 }  // namespace trapline::command

@@ -15,4 +15,8 @@ namespace trapline::linux_port {
 // install() also fails with not_supported for StackMode::dwarf.
 [[nodiscard]] std::unique_ptr<Collector> make_bpf_collector();
 
+// From now on all that libbpf warns of goes to standard error, for the whole process: with it the
+// verifier's reasons for programs that the kernel refuses.
+void print_bpf_messages();
+
 }  // namespace trapline::linux_port

@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "ports/linux/bpf/bpf_collector.h"
 #include "ports/linux/file_descriptor.h"
 #include "ports/linux/native_architecture.h"
 #include "watch_bpf.skel.h"
@@ -33,9 +35,17 @@ struct FreeRing {
 // What libbpf has to say of a failure goes into the failure, not to standard error. The first
 // warning is the nearest to the cause; those after it tell what could not be done then.
 thread_local std::string first_warning;
+std::atomic<bool> prints_messages = false;
 
 int keep_first_warning(libbpf_print_level level, const char* format, va_list arguments) {
-  if (level != LIBBPF_WARN || !first_warning.empty()) return 0;
+  if (level != LIBBPF_WARN) return 0;
+  if (prints_messages) {
+    va_list again;
+    va_copy(again, arguments);
+    std::vfprintf(stderr, format, again);
+    va_end(again);
+  }
+  if (!first_warning.empty()) return 0;
   char line[512];
   const int length = std::vsnprintf(line, sizeof line, format, arguments);
   first_warning.assign(line, std::strcspn(line, "\n"));
@@ -143,6 +153,10 @@ int BpfWatchPrograms::Loaded::tell_number_of_hit_program() const {
   const int error = bpf_obj_get_info_by_fd(bpf_program__fd(skeleton->progs.on_hit), &info, &size);
   if (error == 0) skeleton->bss->hit_program_id = info.id;
   return error;
+}
+
+void print_bpf_messages() {
+  prints_messages = true;
 }
 
 Result<void> programs_on_breakpoints_are_safe() {
