@@ -25,9 +25,10 @@ else()
 endif()
 
 add_library(trapline_build_flags INTERFACE)
-target_compile_options(trapline_build_flags INTERFACE
+set(warnings
   -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
   -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough -Wundef)
+target_compile_options(trapline_build_flags INTERFACE "$<$<NOT:$<COMPILE_LANGUAGE:ASM>>:${warnings}>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # Fires on std::string's operator+ at -O3: GCC bug 105651, fixed in 13.
   target_compile_options(trapline_build_flags INTERFACE -Wno-restrict)

@@ -23,8 +23,16 @@
 #ifdef __ASSEMBLER__
 
 // trapline_exception_entry INSTRUCTION, FIXUP, GUARDS: labels, and a sum of the above.
-.macro trapline_exception_entry instruction, fixup, guards.pushsection trapline_ex_table,
-    "aR?".balign 4 .long \instruction -..long \fixup -..long \guards.popsection.endm
+// clang-format off
+.macro trapline_exception_entry instruction, fixup, guards
+  .pushsection trapline_ex_table, "aR?"
+  .balign 4
+  .long \instruction - .
+  .long \fixup - .
+  .long \guards
+  .popsection
+.endm
+// clang-format on
 
 #else
 

@@ -98,9 +98,11 @@ TRAPLINE_ARMV7_EXCHANGE(std::uint64_t, "ldrexd %[old], %H[old], %[where]",
          [where] "+Q"(*static_cast<Anywhere<type>*>(to))),                                         \
         ([expected] "r"(expected), [desired] "r"(desired)), ("cc", "memory"));                     \
   }
-TRAPLINE_ARMV7_COMPARE_EXCHANGE(std::uint8_t, "ldrexb %[old], %[where]", "cmp %[old], %[expected]",
+TRAPLINE_ARMV7_COMPARE_EXCHANGE(std::uint8_t, "ldrexb %[old], %[where]",
+                                "uxtb %[scratch], %[expected]\ncmp %[old], %[scratch]",
                                 "strexb %[refused], %[desired], %[where]")
-TRAPLINE_ARMV7_COMPARE_EXCHANGE(std::uint16_t, "ldrexh %[old], %[where]", "cmp %[old], %[expected]",
+TRAPLINE_ARMV7_COMPARE_EXCHANGE(std::uint16_t, "ldrexh %[old], %[where]",
+                                "uxth %[scratch], %[expected]\ncmp %[old], %[scratch]",
                                 "strexh %[refused], %[desired], %[where]")
 TRAPLINE_ARMV7_COMPARE_EXCHANGE(std::uint32_t, "ldrex %[old], %[where]", "cmp %[old], %[expected]",
                                 "strex %[refused], %[desired], %[where]")

@@ -1,0 +1,21 @@
+// Instructions for tests, and what Armv7 promises of accesses.
+#pragma once
+
+#include <cstddef>
+
+#define TEST_UNDEFINED_INSTRUCTION "udf #0"
+// What Linux takes for a breakpoint (arch/arm/kernel/ptrace.c), in either state.
+#ifdef __thumb__
+#define TEST_BREAKPOINT_INSTRUCTION ".inst.n 0xde01"
+#else
+#define TEST_BREAKPOINT_INSTRUCTION ".inst 0xe7f001f0"
+#endif
+#define TEST_PRIVILEGED_INSTRUCTION "mrc p15, 0, r0, c2, c0, 0"
+#define TEST_PRIVILEGED_CLOBBER "r0"
+#define TEST_STORE_TO_NULL "str %1, [%1]"
+
+namespace trapline::linux_port {
+inline constexpr std::size_t kLargestUnaligned = 4;
+// Whether a store that crosses into a page that is not there leaves the other page as it was.
+inline constexpr bool kStoresAcrossPagesAreWhole = false;
+}  // namespace trapline::linux_port
