@@ -15,6 +15,7 @@
 #define TRAPLINE_ARM64_ACCESS(instruction, guard) \
   "661: " instruction "\n" TRAPLINE_EXCEPTION_ENTRY("661b", TRAPLINE_FIXUP, guard | 16)
 
+TRAPLINE_QUIET_BEGIN
 namespace trapline::isa {
 
 #define TRAPLINE_ARM64_LOAD(type, instruction)                                                \
@@ -102,5 +103,6 @@ TRAPLINE_ARM64_COMPARE_EXCHANGE(std::uint64_t, "ldaxr %x[old], %[where]",
 #undef TRAPLINE_ARM64_COMPARE_EXCHANGE
 
 }  // namespace trapline::isa
+TRAPLINE_QUIET_END
 
 #undef TRAPLINE_ARM64_ACCESS

@@ -20,6 +20,7 @@
 #define TRAPLINE_ARMV7_ACCESS(instruction, guard) \
   "661: " instruction "\n" TRAPLINE_EXCEPTION_ENTRY("661b", TRAPLINE_FIXUP, guard | 16)
 
+TRAPLINE_QUIET_BEGIN
 namespace trapline::isa {
 
 #define TRAPLINE_ARMV7_LOAD(type, instruction)                                                \
@@ -114,5 +115,6 @@ TRAPLINE_ARMV7_COMPARE_EXCHANGE(std::uint64_t, "ldrexd %[old], %H[old], %[where]
 #undef TRAPLINE_ARMV7_COMPARE_EXCHANGE
 
 }  // namespace trapline::isa
+TRAPLINE_QUIET_END
 
 #undef TRAPLINE_ARMV7_ACCESS

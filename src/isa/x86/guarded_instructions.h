@@ -15,6 +15,7 @@
 #define TRAPLINE_X86_ACCESS(instruction, guards) \
   "661: " instruction "\n" TRAPLINE_EXCEPTION_ENTRY("661b", TRAPLINE_FIXUP, guards | 16)
 
+TRAPLINE_QUIET_BEGIN
 namespace trapline::isa {
 
 // Short values are widened, as compilers do: writing a part of a register waits for the rest of it.
@@ -75,5 +76,6 @@ TRAPLINE_X86_COMPARE_EXCHANGE(std::uint64_t, "cmpxchgq %[desired], %[where]")
 #undef TRAPLINE_X86_COMPARE_EXCHANGE
 
 }  // namespace trapline::isa
+TRAPLINE_QUIET_END
 
 #undef TRAPLINE_X86_ACCESS

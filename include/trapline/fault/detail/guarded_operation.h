@@ -52,6 +52,15 @@
 #endif
 #define TRAPLINE_LIST(...) __VA_ARGS__
 
+// A constant address, or an object that is smaller than what is loaded, is what these are for: no
+// warning.
+#define TRAPLINE_QUIET_BEGIN                                                     \
+  _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wpragmas\"") \
+      _Pragma("GCC diagnostic ignored \"-Wunknown-warning-option\"")             \
+          _Pragma("GCC diagnostic ignored \"-Warray-bounds\"")                   \
+              _Pragma("GCC diagnostic ignored \"-Wstringop-overflow\"")
+#define TRAPLINE_QUIET_END _Pragma("GCC diagnostic pop")
+
 namespace trapline::isa {
 
 // Memory as an operand of assembly: of any alignment, and whatever type the program has there.
