@@ -7,6 +7,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
 option(TRAPLINE_HOSTED "Build the Linux port and the command, not only the freestanding core" ON)
+option(TRAPLINE_LINUX_FAULT "Build the handler of faults for Linux processes" ${TRAPLINE_HOSTED})
 option(TRAPLINE_TESTS "Build the tests" ${TRAPLINE_HOSTED})
 option(TRAPLINE_BENCHMARKS "Build the benchmarks" OFF)
 option(TRAPLINE_FUZZERS "Build the libFuzzer targets (clang only)" OFF)

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -137,11 +139,20 @@ TYPED_TEST(GuardedScalar, MisalignedAtomicAccessIsRejectedBeforeMemoryIsTouched)
   EXPECT_EQ(try_compare_exchange(bad, expected, TypeParam{1}), std::unexpected(rejected));
 }
 
+// qemu-arm hands si_addr of a SIGBUS on untranslated (7.2); of a SIGSEGV it does not.
+bool emulator_gives_own_addresses() {
+  return sizeof(void*) == 4 && std::getenv("TRAPLINE_EMULATED") != nullptr;
+}
+
 // At every offset across an edge: the first byte behind it is what is told, and a store leaves
 // nothing.
 TYPED_TEST(GuardedScalar, AccessAcrossAnEdgeTellsTheFirstByteBehindIt) {
   if (sizeof(TypeParam) > kLargestUnaligned) return;
   for (const Defect defect : {Defect::unmapped, Defect::no_access, Defect::truncated}) {
+    if (defect == Defect::truncated && emulator_gives_own_addresses()) {
+      std::puts("left out: a SIGBUS of this emulator has an address of its own, not the program's");
+      continue;
+    }
     const Cliff cliff(defect);
     for (std::ptrdiff_t before = 1; before < static_cast<std::ptrdiff_t>(sizeof(TypeParam));
          ++before) {

@@ -87,10 +87,15 @@ class TryCopyMatrix : public ::testing::TestWithParam<Case> {
   std::vector<std::uint8_t> other_;
 };
 
+// An emulator takes a hundred times as long: every size there too, but fewer combinations.
+std::vector<std::size_t> values(std::vector<std::size_t> all, std::vector<std::size_t> emulated) {
+  return std::getenv("TRAPLINE_EMULATED") != nullptr ? emulated : all;
+}
+
 TEST_P(TryCopyMatrix, CopiesExactlyToTheEdge) {
   for (const std::size_t before : sizes()) {
-    for (const std::size_t misalignment : {0U, 1U, 3U, 8U, 15U, 16U, 33U}) {
-      for (const std::size_t beyond : {1U, 2U, 9U, 31U, 64U, 300U, 4000U}) {
+    for (const std::size_t misalignment : values({0, 1, 3, 8, 15, 16, 33}, {0, 3})) {
+      for (const std::size_t beyond : values({1, 2, 9, 31, 64, 300, 4000}, {1, 40})) {
         copy_to_the_edge(before, misalignment, before + beyond);
         if (HasFailure()) {
           FAIL() << before << " before the edge, misaligned by " << misalignment << ", " << beyond
