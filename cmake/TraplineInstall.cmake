@@ -15,6 +15,9 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/trapline-config-version.cma
 install(FILES ${CMAKE_BINARY_DIR}/trapline-config.cmake ${CMAKE_BINARY_DIR}/trapline-config-version.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/trapline)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/trapline DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# Those with assembly are the architecture's, as the libraries are.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/src/isa/${TRAPLINE_ARCH}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/trapline/isa
+  FILES_MATCHING PATTERN "*.h")
 
 # In lib/pkgconfig, not in an architecture's own folder: the file finds its prefix two folders up.
 configure_file(${CMAKE_CURRENT_LIST_DIR}/trapline.pc.in ${CMAKE_BINARY_DIR}/trapline.pc @ONLY)

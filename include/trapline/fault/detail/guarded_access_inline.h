@@ -41,13 +41,20 @@ using Word = typename WordOf<sizeof(T)>::Type;
 }
 
 // The address in the fault word lacks its upper bits, and may be none at all (x86 reports 0 for
-// what is not canonical): it counts only if it lies in what was accessed.
-[[nodiscard]] constexpr AccessError fault_at(std::uintptr_t word, std::uintptr_t first,
-                                             std::size_t count) {
+// what is not canonical): it counts only if it lies in what was accessed. Out of line, so that the
+// compiler keeps the path of a fault away from that of a success.
+[[nodiscard, gnu::cold, gnu::noinline]] inline AccessError fault_at(std::uintptr_t word,
+                                                                    std::uintptr_t first,
+                                                                    std::size_t count) {
   const std::uintptr_t known = ~std::uintptr_t{0} >> kFaultAddressShift;
   const std::uintptr_t offset = ((word >> kFaultAddressShift) - first) & known;
   return {AccessError::Stage::faulted, kind_of_fault(word),
           offset < count ? first + offset : first};
+}
+
+// Whether a fault word tells of a fault, which it never does as far as the compiler should care.
+[[nodiscard]] inline bool is_fault(std::uintptr_t word) {
+  return __builtin_expect_with_probability(word != 0, 0, 1.0) != 0;
 }
 
 [[nodiscard]] constexpr bool is_aligned(std::uintptr_t address, std::size_t size) {
@@ -81,7 +88,7 @@ template <GuardedValue T>
 [[nodiscard, gnu::always_inline]] inline AccessResult<T> try_load(const volatile T* from) {
   detail::Word<T> value;
   const std::uintptr_t word = isa::guarded_load(detail::plain(from), value);
-  if (word != 0) [[unlikely]] {
+  if (detail::is_fault(word)) {
     return std::unexpected(detail::fault_at(word, detail::address_of(from), sizeof(T)));
   }
   return std::bit_cast<T>(value);
@@ -92,7 +99,7 @@ template <GuardedValue T>
     volatile T* to, std::type_identity_t<T> value) {
   const std::uintptr_t word =
       isa::guarded_store(detail::plain(to), std::bit_cast<detail::Word<T>>(value));
-  if (word != 0) [[unlikely]] {
+  if (detail::is_fault(word)) {
     return std::unexpected(detail::fault_at(word, detail::address_of(to), sizeof(T)));
   }
   return {};
@@ -108,8 +115,7 @@ template <GuardedValue T>
   detail::Word<T> old;
   const std::uintptr_t word =
       isa::guarded_exchange(detail::plain(to), std::bit_cast<detail::Word<T>>(value), old);
-  if (word != 0) [[unlikely]]
-    return std::unexpected(detail::fault_at(word, address, sizeof(T)));
+  if (detail::is_fault(word)) return std::unexpected(detail::fault_at(word, address, sizeof(T)));
   return std::bit_cast<T>(old);
 }
 
@@ -124,8 +130,7 @@ template <GuardedValue T>
   detail::Word<T> old;
   const std::uintptr_t word = isa::guarded_compare_exchange(
       detail::plain(to), wanted, std::bit_cast<detail::Word<T>>(desired), old);
-  if (word != 0) [[unlikely]]
-    return std::unexpected(detail::fault_at(word, address, sizeof(T)));
+  if (detail::is_fault(word)) return std::unexpected(detail::fault_at(word, address, sizeof(T)));
   if (old == wanted) return true;
   expected = std::bit_cast<T>(old);
   return false;

@@ -31,7 +31,7 @@ int* bad_pointer() {
   return reinterpret_cast<int*>(std::uintptr_t{0x10});
 }
 
-[[gnu::noinline, gnu::no_sanitize("all")]] void real_bug() {
+[[gnu::noinline]] void real_bug() {
   __asm__ volatile(TEST_REAL_BUG : : "r"(bad_pointer()) : "memory", TEST_REAL_BUG_CLOBBER);
 }
 

@@ -183,9 +183,9 @@ TEST(GuardedValue, AnyTypeOfThatSizeIsLoadedAndStored) {
   EXPECT_EQ(try_load(&number), 1.5);
   const volatile int constant = 3;
   EXPECT_EQ(try_load(&constant), 3);
-  int* pointer = nullptr;
-  EXPECT_TRUE(try_store(&pointer, pointer + 1));
-  EXPECT_EQ(try_load(&pointer), pointer);
+  const volatile int* pointer = nullptr;
+  EXPECT_TRUE(try_store(&pointer, &constant));
+  EXPECT_EQ(try_load(&pointer), &constant);
 }
 
 TEST(GuardedValue, ManyFaultsInARowAreAllTold) {

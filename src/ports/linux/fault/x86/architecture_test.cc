@@ -1,11 +1,16 @@
-// Signals as the kernel makes them on x86-64, made up.
-#include "ports/linux/fault/fault_signals.h"
-
+// What is x86-64's own: signals as the kernel makes them, made up; and addresses outside the
+// canonical ranges, for which there is no page fault and no address.
 #include <gtest/gtest.h>
+
+#include <vector>
+
+#include "ports/linux/fault/fault_signals.h"
+#include "trapline/linux/guarded_access.h"
 
 namespace trapline::linux_port {
 namespace {
 
+using fault::AccessError;
 using fault::FaultKind;
 
 struct Frame {
@@ -85,6 +90,54 @@ TEST(SignalContext, Int3ReportsTheInstructionAfterItAndUd2Itself) {
   EXPECT_EQ(SignalContext(SIGTRAP, frame.context).faulting_instruction(), 0xfffU);
   Frame undefined(ILL_ILLOPN, 0x1000, 6);
   EXPECT_EQ(SignalContext(SIGILL, undefined.context).faulting_instruction(), 0x1000U);
+}
+
+// In the middle between user and kernel, with 48 bits and with 57.
+constexpr std::uintptr_t kNowhere = std::uintptr_t{1} << 62;
+
+class NotCanonical : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(fault::install_fault_handler()); }
+  const AccessError error_{AccessError::Stage::faulted, FaultKind::not_an_address, kNowhere};
+};
+
+TEST_F(NotCanonical, IsAResultWithTheAddressThatWasAskedFor) {
+  auto* const bad = reinterpret_cast<std::uint64_t*>(kNowhere);
+  EXPECT_EQ(fault::try_load(bad), std::unexpected(error_));
+  EXPECT_EQ(fault::try_store(bad, 1U), std::unexpected(error_));
+  EXPECT_EQ(fault::try_exchange(bad, 1U), std::unexpected(error_));
+  std::uint64_t expected = 0;
+  EXPECT_EQ(fault::try_compare_exchange(bad, expected, 1U), std::unexpected(error_));
+  EXPECT_EQ(fault::try_fill(bad, 1, 100).error, error_);
+  EXPECT_EQ(fault::try_strnlen(reinterpret_cast<char*>(bad), 9), std::unexpected(error_));
+}
+
+TEST_F(NotCanonical, CopyTellsTheSide) {
+  for (const std::size_t size : {1U, 8U, 33U, 64U, 100U, 300U, 1000U, 30'000U}) {
+    std::vector<char> good(size);
+    auto* const bad = reinterpret_cast<char*>(kNowhere);
+    const auto from_there = fault::try_copy(good.data(), bad, size);
+    EXPECT_EQ(from_there.copied, 0U);
+    EXPECT_EQ(from_there.side, fault::CopySide::source);
+    EXPECT_EQ(from_there.error, error_);
+    const auto to_there = fault::try_copy(bad, good.data(), size);
+    EXPECT_EQ(to_there.copied, 0U);
+    EXPECT_EQ(to_there.side, fault::CopySide::destination);
+    EXPECT_EQ(to_there.error, error_);
+  }
+}
+
+// RBP means the stack segment: #SS instead of #GP, and SIGBUS instead of SIGSEGV.
+TEST_F(NotCanonical, IsTheSameThroughTheStackSegment) {
+  TRAPLINE_FAULT_WORD(word);
+  __asm__ volatile(
+      "push %%rbp\n"
+      "mov %1, %%rbp\n" TRAPLINE_GUARDED(
+          "movl (%%rbp), %%eax", TRAPLINE_GUARD_READ | TRAPLINE_GUARD_FAULT_WORD) "pop %%rbp\n"
+      : "+r"(word)
+      : "r"(kNowhere)
+      : "rax", "memory");
+  EXPECT_EQ(fault::kind_of_fault(word), FaultKind::not_an_address);
 }
 
 }  // namespace
