@@ -117,6 +117,7 @@ class Cliff {
 // Runs `body` in a forked child, which exits with 0 after it; the status as waitpid gives it.
 template <typename Body>
 [[nodiscard]] int status_of_child(Body body) {
+  std::fflush(nullptr);  // what is buffered would be written twice
   const pid_t child = ::fork();
   if (child == 0) {
     body();
