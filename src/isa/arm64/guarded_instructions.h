@@ -13,9 +13,10 @@
 #include "trapline/fault/detail/guarded_operation.h"
 
 #define TRAPLINE_ARM64_ACCESS(instruction, guard) \
-  "661: " instruction "\n" TRAPLINE_EXCEPTION_ENTRY("661b", TRAPLINE_FIXUP, guard | 16)
+  "661: " instruction "\n" TRAPLINE_EXCEPTION_ENTRY("661b", TRAPLINE_FIXUP, (guard) | 16)
 
 TRAPLINE_QUIET_BEGIN
+// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are types
 namespace trapline::isa {
 
 #define TRAPLINE_ARM64_LOAD(type, instruction)                                                \
@@ -103,6 +104,7 @@ TRAPLINE_ARM64_COMPARE_EXCHANGE(std::uint64_t, "ldaxr %x[old], %[where]",
 #undef TRAPLINE_ARM64_COMPARE_EXCHANGE
 
 }  // namespace trapline::isa
+// NOLINTEND(bugprone-macro-parentheses)
 TRAPLINE_QUIET_END
 
 #undef TRAPLINE_ARM64_ACCESS

@@ -18,9 +18,10 @@
 #include "trapline/fault/detail/guarded_operation.h"
 
 #define TRAPLINE_ARMV7_ACCESS(instruction, guard) \
-  "661: " instruction "\n" TRAPLINE_EXCEPTION_ENTRY("661b", TRAPLINE_FIXUP, guard | 16)
+  "661: " instruction "\n" TRAPLINE_EXCEPTION_ENTRY("661b", TRAPLINE_FIXUP, (guard) | 16)
 
 TRAPLINE_QUIET_BEGIN
+// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are types
 namespace trapline::isa {
 
 #define TRAPLINE_ARMV7_LOAD(type, instruction)                                                \
@@ -115,6 +116,7 @@ TRAPLINE_ARMV7_COMPARE_EXCHANGE(std::uint64_t, "ldrexd %[old], %H[old], %[where]
 #undef TRAPLINE_ARMV7_COMPARE_EXCHANGE
 
 }  // namespace trapline::isa
+// NOLINTEND(bugprone-macro-parentheses)
 TRAPLINE_QUIET_END
 
 #undef TRAPLINE_ARMV7_ACCESS

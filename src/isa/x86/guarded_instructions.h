@@ -13,9 +13,10 @@
 #include "trapline/fault/detail/guarded_operation.h"
 
 #define TRAPLINE_X86_ACCESS(instruction, guards) \
-  "661: " instruction "\n" TRAPLINE_EXCEPTION_ENTRY("661b", TRAPLINE_FIXUP, guards | 16)
+  "661: " instruction "\n" TRAPLINE_EXCEPTION_ENTRY("661b", TRAPLINE_FIXUP, (guards) | 16)
 
 TRAPLINE_QUIET_BEGIN
+// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are types
 namespace trapline::isa {
 
 // Short values are widened, as compilers do: writing a part of a register waits for the rest of it.
@@ -76,6 +77,7 @@ TRAPLINE_X86_COMPARE_EXCHANGE(std::uint64_t, "cmpxchgq %[desired], %[where]")
 #undef TRAPLINE_X86_COMPARE_EXCHANGE
 
 }  // namespace trapline::isa
+// NOLINTEND(bugprone-macro-parentheses)
 TRAPLINE_QUIET_END
 
 #undef TRAPLINE_X86_ACCESS

@@ -28,6 +28,7 @@
 // Nothing is cleared by success and nothing is set before a failure but by the fixup itself: a tool
 // that runs the program on registers of its own (valgrind) may not have the others right at a
 // fault.
+// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are strings and lists
 #if TRAPLINE_ASM_GOTO_OUTPUTS
 #define TRAPLINE_FIXUP "%l[failed]"
 #define TRAPLINE_GUARDED_OPERATION(code, outputs, inputs, clobbers) \
@@ -51,6 +52,7 @@
   return word
 #endif
 #define TRAPLINE_LIST(...) __VA_ARGS__
+// NOLINTEND(bugprone-macro-parentheses)
 
 // A constant address, or an object that is smaller than what is loaded, is what these are for: no
 // warning.

@@ -15,8 +15,8 @@
 #include "trapline/linux/guarded_access.h"
 
 // Weak: a static program has no loader to ask, and asking would draw one in.
-extern "C" [[gnu::weak]] decltype(dlopen) dlopen;
-extern "C" [[gnu::weak]] decltype(dladdr) dladdr;
+#pragma weak dlopen
+#pragma weak dladdr
 
 namespace trapline::fault {
 namespace {
@@ -37,7 +37,7 @@ struct Previous {
   std::atomic<const struct sigaction*> current{nullptr};
 };
 
-constinit const struct sigaction kDefaultAction{};  // SIG_DFL is 0
+constexpr struct sigaction kDefaultAction{};  // SIG_DFL is 0
 
 // Guards the taking of signals against each other; handlers do not take it.
 constinit std::mutex installing;
