@@ -141,7 +141,7 @@ class HotplugContract : public ::testing::Test {
     log_.push_back(line);
   }
 
-  std::mutex log_mutex_;
+  typename UnderTest::Port::Mutex log_mutex_;  // callbacks come from several contexts
   Log log_;
   std::optional<ContractMachine<UnderTest>> made_;
 };

@@ -1,18 +1,21 @@
-// More of hotplug_contract.h, for ports whose contexts are threads that run at the same time.
+// More of hotplug_contract.h, for ports whose contexts run at the same time.
 //
 //     INSTANTIATE_TYPED_TEST_SUITE_P(Linux, HotplugContractThreads, LinuxUnderTest);
+//
+// The machine under test also has
+//     Thread         another context that runs a function: made with it, join() waits for its end
+//     kThreads       how many there can be at once, 2 at least
+//     pause()        lets time pass, some 20 ms
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
-#include <barrier>
-#include <chrono>
+#include <deque>
 #include <shared_mutex>
 #include <string>
-#include <thread>
 #include <utility>
-#include <vector>
 
 #include "contract/hotplug_contract.h"
 
@@ -28,12 +31,12 @@ TYPED_TEST_P(HotplugContractThreads, AWriterWaitsForTheReadersOfOtherThreads) {
   const CpuId cpu = this->under_test_.others().front();
   std::atomic<bool> is_done{false};
   std::shared_lock lock(this->online_cpus());
-  std::thread writer([&] {
+  typename TypeParam::Thread writer([&] {
     this->up(cpu);
     is_done = true;
   });
   // Long enough to be seen if it does not wait.
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  TypeParam::pause();
   EXPECT_FALSE(is_done);
   EXPECT_FALSE(this->online_cpus().cpus().contains(cpu));
   lock.unlock();
@@ -44,17 +47,18 @@ TYPED_TEST_P(HotplugContractThreads, AWriterWaitsForTheReadersOfOtherThreads) {
 }
 
 TYPED_TEST_P(HotplugContractThreads, ReadersOfManyThreadsHoldTheLockTogether) {
-  constexpr int kThreads = 16;
-  std::barrier all_inside(kThreads);
-  std::vector<std::thread> readers;
-  for (int index = 0; index < kThreads; ++index) {
+  constexpr unsigned kThreads = std::min(16U, TypeParam::kThreads);
+  std::atomic<unsigned> inside{0};
+  std::deque<typename TypeParam::Thread> readers;
+  for (unsigned index = 0; index < kThreads; ++index) {
     readers.emplace_back([&] {
       const std::shared_lock lock(this->online_cpus());
-      all_inside.arrive_and_wait();
+      ++inside;
+      while (inside < kThreads) TypeParam::pause();
       EXPECT_TRUE(this->online_cpus().read_lock_held());
     });
   }
-  for (std::thread& reader : readers) reader.join();
+  for (auto& reader : readers) reader.join();
   EXPECT_FALSE(this->online_cpus().read_lock_held());
 }
 
@@ -65,9 +69,10 @@ TYPED_TEST_P(HotplugContractThreads, ReadersFindEveryOnlineCpuSetUpWhileCpusCome
   typename Fixture::Probe a(*this, "a");
   const StateHandle state = this->set_up(a, Section::online, 0);
   std::atomic<bool> ends{false};
-  std::atomic<int> readers_inside_once{0};
-  std::vector<std::thread> readers;
-  for (int index = 0; index < 4; ++index) {
+  constexpr unsigned kReaders = std::min(4U, TypeParam::kThreads);
+  std::atomic<unsigned> readers_inside_once{0};
+  std::deque<typename TypeParam::Thread> readers;
+  for (unsigned index = 0; index < kReaders; ++index) {
     readers.emplace_back([&] {
       bool is_first = true;
       while (!ends) {
@@ -77,13 +82,13 @@ TYPED_TEST_P(HotplugContractThreads, ReadersFindEveryOnlineCpuSetUpWhileCpusCome
       }
     });
   }
-  while (readers_inside_once < 4) std::this_thread::yield();
+  while (readers_inside_once < kReaders) TypeParam::pause();
   for (unsigned cycle = 0; cycle < TypeParam::kCycles; ++cycle) {
     this->up(cpu);
     this->down(cpu);
   }
   ends = true;
-  for (std::thread& reader : readers) reader.join();
+  for (auto& reader : readers) reader.join();
 }
 
 TYPED_TEST_P(HotplugContractThreads, SetupsOfManyThreadsAndCpuOperationsLeaveNothingBehind) {
@@ -92,8 +97,9 @@ TYPED_TEST_P(HotplugContractThreads, SetupsOfManyThreadsAndCpuOperationsLeaveNot
   const CpuId anchor = this->under_test_.anchor();
   const CpuId cpu = this->under_test_.others().front();
   std::atomic<bool> ends{false};
-  std::vector<std::thread> users;
-  for (std::uint16_t index = 0; index < 3; ++index) {
+  constexpr unsigned kUsers = std::min(3U, TypeParam::kThreads);
+  std::deque<typename TypeParam::Thread> users;
+  for (std::uint16_t index = 0; index < kUsers; ++index) {
     users.emplace_back([&, index] {
       typename Fixture::Probe probe(*this, std::string(1, static_cast<char>('a' + index)));
       do {
@@ -111,7 +117,7 @@ TYPED_TEST_P(HotplugContractThreads, SetupsOfManyThreadsAndCpuOperationsLeaveNot
     this->down(cpu);
   }
   ends = true;
-  for (std::thread& user : users) user.join();
+  for (auto& user : users) user.join();
 }
 
 REGISTER_TYPED_TEST_SUITE_P(HotplugContractThreads, AWriterWaitsForTheReadersOfOtherThreads,

@@ -3,6 +3,8 @@
 
 #include <sched.h>
 
+#include <chrono>
+#include <thread>
 #include <vector>
 
 #include "contract/hotplug_contract_threads.h"
@@ -18,6 +20,9 @@ class LinuxUnderTest {
   // Taking a CPU down takes the kernel some 10 ms.
   static constexpr unsigned kCycles = 10;
   static constexpr unsigned kHistories = 10;
+  using Thread = std::thread;
+  static constexpr unsigned kThreads = 16;
+  static void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
 
   [[nodiscard]] Port& port() { return port_; }
   [[nodiscard]] static CpuId anchor() { return CpuId{0}; }
