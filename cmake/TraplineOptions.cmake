@@ -12,6 +12,7 @@ option(TRAPLINE_TESTS "Build the tests" ${TRAPLINE_HOSTED})
 option(TRAPLINE_BENCHMARKS "Build the benchmarks" OFF)
 option(TRAPLINE_FUZZERS "Build the libFuzzer targets (clang only)" OFF)
 option(TRAPLINE_FREESTANDING "Compile the core with -ffreestanding" OFF)
+option(TRAPLINE_FIRMWARE "Build the bare-metal Armv7-A port and its firmware (preset armv7-none)" OFF)
 set(TRAPLINE_SANITIZE "" CACHE STRING "Sanitizers for every target, as -fsanitize= takes them")
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")

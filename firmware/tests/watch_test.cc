@@ -1,0 +1,286 @@
+// Watchpoints and breakpoints: caught, decoded, stepped over, on every CPU.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <deque>
+
+#include "support.h"
+
+namespace trapline::firmware::testing {
+namespace {
+
+using armv7_virt::Caught;
+
+alignas(8) volatile std::uint32_t words[4];
+alignas(8) volatile std::uint8_t bytes[16];
+
+class WatchTest : public BoardTest {};
+
+[[gnu::noinline]] void store(volatile std::uint32_t& where, std::uint32_t value) {
+  where = value;
+}
+
+TEST_F(WatchTest, AStoreIsCaughtWithWhereAndWhat) {
+  words[0] = 1;
+  Watched watched(*this, &words[0], 4);
+  store(words[0], 7);
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 1U);
+  const Caught& hit = hits[0];
+  EXPECT_EQ(words[0], 7U) << "the store was made";
+  EXPECT_TRUE(hit.is_complete);
+  EXPECT_EQ(hit.cpu, kCpu0);
+  EXPECT_EQ(hit.old_value, 1U);
+  EXPECT_EQ(hit.new_value, 7U);
+  EXPECT_EQ(hit.access, Access::write);
+  EXPECT_EQ(hit.slot, watched.get().registers()[0]);
+  EXPECT_EQ(hit.accessed, RemoteAddress::of_local(&words[0]));
+  const auto function = reinterpret_cast<std::uintptr_t>(&store);
+  EXPECT_GE(hit.pc, function);
+  EXPECT_LT(hit.pc, function + 64);
+  watched.end();
+  store(words[0], 8);
+  EXPECT_TRUE(take_hits().empty());
+}
+
+TEST_F(WatchTest, TheNextHitIsNotLost) {
+  words[0] = 0;
+  Watched watched(*this, &words[0], 4);
+  // Stores one behind the other: each is the instruction that steps over the one before end at.
+  asm volatile(
+      "str %[one], [%[to]]\n\t"
+      "str %[two], [%[to]]\n\t"
+      "str %[three], [%[to]]"
+      :
+      : [one] "r"(1), [two] "r"(2), [three] "r"(3), [to] "r"(&words[0])
+      : "memory");
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 3U);
+  for (std::size_t index = 0; index < hits.size(); ++index) {
+    EXPECT_EQ(hits[index].old_value, index);
+    EXPECT_EQ(hits[index].new_value, index + 1);
+    EXPECT_EQ(hits[index].pc, hits[0].pc + 4 * index);
+  }
+}
+
+TEST_F(WatchTest, OnlyTheBytesAskedForAreWatched) {
+  Watched watched(*this, const_cast<const std::uint8_t*>(&bytes[3]), 3);
+  for (unsigned index = 0; index < 8; ++index) bytes[index] = static_cast<std::uint8_t>(index + 1);
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 3U);
+  for (std::size_t index = 0; index < hits.size(); ++index)
+    EXPECT_EQ(hits[index].accessed, RemoteAddress::of_local(&bytes[3 + index]));
+}
+
+TEST_F(WatchTest, ReadsAndWritesAreToldApart) {
+  words[1] = 5;
+  Watched reads(*this, &words[1], 4, Access::read);
+  store(words[1], 6);
+  EXPECT_TRUE(take_hits().empty());
+  EXPECT_EQ(words[1], 6U);
+  auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 1U);
+  EXPECT_EQ(hits[0].access, Access::read);
+  EXPECT_EQ(hits[0].old_value, 6U);
+  reads.end();
+  Watched both(*this, &words[1], 4, Access::read_write);
+  words[1] = words[1] + 1;
+  hits = take_hits();
+  ASSERT_EQ(hits.size(), 2U);
+  EXPECT_EQ(hits[0].access, Access::read);
+  EXPECT_EQ(hits[1].access, Access::write);
+}
+
+TEST_F(WatchTest, AStoreOfSeveralRegistersIsOneInstructionWithAHitForEachWatch) {
+  const Watched first(*this, &words[0], 4);
+  const Watched second(*this, &words[3], 4);
+  asm volatile(
+      "mov r4, #11\n\tmov r5, #12\n\tmov r6, #13\n\tmov r7, #14\n\t"
+      "stm %[to], {r4-r7}"
+      :
+      : [to] "r"(&words[0])
+      : "r4", "r5", "r6", "r7", "memory");
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 2U);
+  EXPECT_EQ(hits[0].pc, hits[1].pc);
+  EXPECT_EQ(hits[0].new_value + hits[1].new_value, 25U);
+  EXPECT_EQ(words[2], 13U);
+}
+
+TEST_F(WatchTest, AnExclusiveStoreGetsPast) {
+  static std::atomic<std::uint32_t> counter{0};
+  counter = 0;
+  Watched watched(*this, &counter, 4);
+  for (unsigned turn = 0; turn < 10; ++turn) counter.fetch_add(1);
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 10U);
+  for (std::size_t index = 0; index < hits.size(); ++index) {
+    EXPECT_TRUE(hits[index].is_complete);
+    EXPECT_EQ(hits[index].old_value, index);
+    EXPECT_EQ(hits[index].new_value, index + 1);
+  }
+  EXPECT_EQ(counter, 10U);
+}
+
+TEST_F(WatchTest, AnExclusiveStoreThatIsNotRepeatedIsSaidToHaveFailed) {
+  static std::uint32_t word = 0;
+  Watched watched(*this, &word, 4);
+  std::uint32_t status = 0;
+  asm volatile(
+      "ldrex r4, [%[at]]\n\t"
+      "strex %[status], %[at], [%[at]]\n\t"
+      "nop"
+      : [status] "=&r"(status)
+      : [at] "r"(&word)
+      : "r4", "memory");
+  EXPECT_EQ(status, 1U);
+  // The rest of the loop is waited for in vain; the registers are on again all the same.
+  spin_for(Nanoseconds{1'000'000});
+  auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 1U);
+  EXPECT_FALSE(hits[0].is_complete);
+  EXPECT_EQ(hits[0].new_value, 0U);
+  store(reinterpret_cast<volatile std::uint32_t&>(word), 3);
+  hits = take_hits();
+  ASSERT_EQ(hits.size(), 1U);
+  EXPECT_TRUE(hits[0].is_complete);
+}
+
+// Stores 1, and 2 in an IT block.
+extern "C" void thumb_stores(volatile std::uint32_t* to);
+asm(R"(
+  .pushsection .text.thumb_stores, "ax"
+  .syntax unified
+  .thumb
+  .global thumb_stores
+  .thumb_func
+  .type thumb_stores, %function
+thumb_stores:
+  movs    r1, #1
+  movs    r2, #2
+  str     r1, [r0]
+  cmp     r1, #1
+  it      eq
+  streq   r2, [r0]
+  bx      lr
+  .size thumb_stores, . - thumb_stores
+  .arm
+  .popsection
+)");
+
+TEST_F(WatchTest, ThumbCodeIsSteppedOverToo) {
+  words[2] = 0;
+  Watched watched(*this, &words[2], 4);
+  thumb_stores(&words[2]);
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 2U);
+  EXPECT_TRUE(hits[0].is_thumb);
+  EXPECT_EQ(hits[0].new_value, 1U);
+  EXPECT_EQ(hits[1].old_value, 1U);
+  EXPECT_EQ(hits[1].new_value, 2U);
+}
+
+TEST_F(WatchTest, EveryCpuIsWatched) {
+  words[0] = 100;
+  Watched watched(*this, &words[0], 4);
+  for (const CpuId cpu : kCpus) run_on_cpu(cpu, [&] { store(words[0], cpu.value); });
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 4U);
+  for (std::size_t index = 0; index < hits.size(); ++index)
+    EXPECT_EQ(hits[index].cpu, kCpus[index]);
+  EXPECT_EQ(hits[0].old_value, 100U);
+}
+
+TEST_F(WatchTest, HitsOfAllCpusAtOnceFormOneChainOfValues) {
+  words[0] = 0;
+  Watched watched(*this, &words[0], 4);
+  constexpr std::uint32_t kTurns = 40;
+  {
+    std::deque<CpuThread> threads;
+    for (const CpuId cpu : kOtherCpus) {
+      threads.emplace_back(cpu, [cpu] {
+        for (std::uint32_t turn = 1; turn <= kTurns; ++turn)
+          store(words[0], cpu.value << 16 | turn);
+      });
+    }
+  }
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 3 * kTurns);
+  std::uint64_t value = 0;
+  for (const Caught& hit : hits) {
+    EXPECT_EQ(hit.old_value, value);
+    value = hit.new_value;
+  }
+  EXPECT_EQ(value, words[0]);
+}
+
+[[gnu::noinline]] std::uint32_t called(std::uint32_t value) {
+  asm volatile("" : "+r"(value));
+  return value + 1;
+}
+
+TEST_F(WatchTest, ABreakpointIsCaughtOnEveryCpuAndGoneThrough) {
+  Watched watched(*this, reinterpret_cast<const void*>(&called), 4, Access::execute);
+  for (const CpuId cpu : kCpus) {
+    std::uint32_t answer = 0;
+    run_on_cpu(cpu, [&] { answer = called(cpu.value); });
+    EXPECT_EQ(answer, cpu.value + 1);
+  }
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 4U);
+  for (std::size_t index = 0; index < hits.size(); ++index) {
+    EXPECT_EQ(hits[index].cpu, kCpus[index]);
+    EXPECT_EQ(hits[index].access, Access::execute);
+    EXPECT_EQ(hits[index].pc, reinterpret_cast<std::uintptr_t>(&called));
+  }
+}
+
+TEST_F(WatchTest, WhatFaultsAfterItWasCaughtIsAHitThatDidNotHappen) {
+  // Two words, of which the second is in a page that may not be written.
+  const WindowPages pages({armv7_virt::Permission::read_write, armv7_virt::Permission::read_only});
+  auto* const last = reinterpret_cast<volatile std::uint32_t*>(pages.address(1) - 4);
+  const Watched watched(*this, last, 4);
+  const FaultsGoOn go_on;
+  asm volatile("stm %[to], {r4, r5}" : : [to] "r"(last) : "memory");
+  EXPECT_EQ(FaultsGoOn::count(), 1U);
+  auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 1U);
+  EXPECT_FALSE(hits[0].is_complete);
+  *last = 3;
+  hits = take_hits();
+  ASSERT_EQ(hits.size(), 1U) << "the register is on again";
+  EXPECT_TRUE(hits[0].is_complete);
+}
+
+TEST_F(WatchTest, HitsThatNobodyTakesAreCounted) {
+  constexpr std::size_t kMore = 10;
+  const Watched watched(*this, &words[0], 4);
+  const std::uint64_t lost_before = armv7_virt::debug_events::lost();
+  for (std::uint32_t turn = 0; turn < armv7_virt::debug_events::kCapacity + kMore; ++turn)
+    store(words[0], turn);
+  EXPECT_EQ(take_hits().size(), armv7_virt::debug_events::kCapacity);
+  EXPECT_EQ(armv7_virt::debug_events::lost() - lost_before, kMore);
+}
+
+TEST_F(WatchTest, AWatchThatDoesNotFitOrFindsNoRegisterIsRefused) {
+  ASSERT_TRUE(watches().enable().has_value());
+  CpuWatch refused;
+  const auto ask = [&](std::uint64_t length, Access access = Access::write) {
+    const auto added =
+        watches().add(refused, {RemoteAddress::of_local(&words[0]), ByteCount{length}, access});
+    return added ? std::nullopt : std::optional(added.error().code);
+  };
+  EXPECT_EQ(ask(0), ErrorCode::empty_range);
+  EXPECT_EQ(ask(33), ErrorCode::range_too_long) << "four registers of eight bytes";
+  std::deque<Watched> all;
+  while (watches().free_slots(false) > 0) all.emplace_back(*this, &words[0], 4);
+  EXPECT_EQ(all.size(), 4U);
+  EXPECT_EQ(ask(4), ErrorCode::no_free_slot);
+  store(words[0], 1);
+  // One instruction, one register after the other.
+  EXPECT_EQ(take_hits().size(), 4U);
+}
+
+}  // namespace
+}  // namespace trapline::firmware::testing

@@ -1,0 +1,61 @@
+// What the debug registers catch, and how the program gets past it.
+//
+// A watchpoint traps before its access: to go on, the CPU has to make the access with the register
+// switched off. So the handler switches it off, puts a breakpoint on the next instruction, and
+// returns with IRQs masked; at that breakpoint the new value is read, the hit is complete and the
+// register on again. Nothing else runs on the CPU in between, so no hit of its own is lost. The
+// other CPUs' hits wait for the one that is being stepped over: values are exact, since every store
+// to the watched bytes traps first.
+//
+// An exclusive store (STREX) always fails when it is tried again after a trap. It is left alone
+// until its loop has stored: one hit.
+//
+// Not caught: what fault handlers themselves access while they deal with a hit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "ports/armv7_virt/frame.h"
+#include "trapline/base/access.h"
+#include "trapline/base/address.h"
+#include "trapline/base/units.h"
+
+namespace trapline::armv7_virt {
+
+struct Caught {
+  Nanoseconds time{};
+  CpuId cpu{};
+  std::uint32_t pc = 0;  // of the instruction that makes the access, or is the one executed
+  bool is_thumb = false;
+  // What the CPU said was accessed, where that lies in a watched range; else nullopt: unknown.
+  std::optional<RemoteAddress> accessed = std::nullopt;
+  // The register that fired; nullopt: several were set, and nothing tells which.
+  std::optional<SlotIndex> slot = std::nullopt;
+  RemoteAddress address{};  // what the register holds
+  ByteCount length{};
+  Access access = Access::write;  // what happened; read_write for a swap
+  std::uint64_t old_value = 0;    // of the watched bytes, little-endian
+  std::uint64_t new_value = 0;
+  // The access was made. False: the instruction faulted after all, or an exclusive store gave up.
+  bool is_complete = false;
+};
+
+namespace debug_events {
+
+// The oldest hit that was not taken yet. From any thread.
+[[nodiscard]] std::optional<Caught> take();
+// How many were dropped because nobody took them.
+[[nodiscard]] std::uint64_t lost();
+inline constexpr std::size_t kCapacity = 256;
+
+// For fault handlers: whether the debug event was one of ours; the frame says where to go on.
+[[nodiscard]] bool on_access(ExceptionFrame& frame, std::uint32_t address);
+[[nodiscard]] bool on_instruction(ExceptionFrame& frame);
+// Something else happened where a step was under way: the step ends here, the registers are on
+// again.
+void abandon_step(ExceptionFrame& frame);
+
+}  // namespace debug_events
+}  // namespace trapline::armv7_virt

@@ -1,0 +1,28 @@
+// Turning CPUs on and off, over PSCI.
+//
+// From a CPU's own thread, one operation at a time: the state machine's write lock sees to that.
+#pragma once
+
+#include <expected>
+
+#include "trapline/base/error.h"
+#include "trapline/base/units.h"
+
+namespace trapline::armv7_virt {
+
+// The one the machine starts with; it runs the firmware's main thread.
+[[nodiscard]] constexpr CpuId first_cpu() {
+  return CpuId{0};
+}
+
+// Once, on the first CPU, before its interrupts are unmasked: which CPUs there are.
+void find_cpus();
+
+// Returns when the CPU serves its mailboxes; at once if it does already. Errors: timed_out (it may
+// still arrive, and a later call finds it then); os_failure, with PSCI's answer as os_errno.
+[[nodiscard]] std::expected<void, Error> turn_on(CpuId cpu);
+// Returns when the CPU is off, its stacks free. Errors, after which it runs on: wrong_state (its
+// thread is at work, the caller's own included), os_failure, timed_out.
+[[nodiscard]] std::expected<void, Error> turn_off(CpuId cpu);
+
+}  // namespace trapline::armv7_virt
