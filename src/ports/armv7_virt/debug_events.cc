@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <array>
 
+#include "instructions/armv7/memory_access.h"
+#include "instructions/armv7/next_address.h"
 #include "isa/armv7/guarded_instructions.h"
 #include "isa/armv7/instruction_at.h"
 #include "ports/armv7_virt/cpu.h"
 #include "ports/armv7_virt/debug_unit.h"
 #include "ports/armv7_virt/spinlock.h"
 #include "ports/armv7_virt/timer.h"
-#include "regs/armv7/memory_access.h"
-#include "regs/armv7/next_address.h"
 
 namespace trapline::armv7_virt::debug_events {
 namespace {
@@ -60,7 +60,7 @@ Spinlock step_lock;
 struct Step {
   bool is_active = false;
   std::uint32_t origin = 0;  // the instruction that is stepped over
-  regs::armv7::NextInstruction target{};
+  instructions::armv7::NextInstruction target{};
   // Registers that are off meanwhile.
   std::uint32_t suspended_data = 0;
   std::uint32_t suspended_code = 0;
@@ -70,7 +70,7 @@ struct Step {
   // Behind an exclusive store that failed: going through its loop, instruction by instruction,
   // until its load.
   bool goes_back = false;
-  regs::armv7::NextInstruction behind_store{};
+  instructions::armv7::NextInstruction behind_store{};
   unsigned steps_left = 0;
   std::array<Caught, 4> hits{};  // one instruction can meet several registers
   std::size_t hit_count = 0;
@@ -109,8 +109,8 @@ std::uint64_t value_at(RemoteAddress address, ByteCount length) {
   return value;
 }
 
-regs::armv7::CoreRegisters registers_of(const ExceptionFrame& frame) {
-  regs::armv7::CoreRegisters registers{.pc = frame.pc, .cpsr = frame.cpsr};
+instructions::armv7::CoreRegisters registers_of(const ExceptionFrame& frame) {
+  instructions::armv7::CoreRegisters registers{.pc = frame.pc, .cpsr = frame.cpsr};
   std::ranges::copy(frame.r, registers.r.begin());
   registers.r[13] = frame.sp;
   registers.r[14] = frame.lr;
@@ -122,10 +122,11 @@ std::uint32_t instruction_of(const ExceptionFrame& frame) {
 }
 
 // Where the instruction goes; behind itself if it is going to fault anyway.
-regs::armv7::NextInstruction next_of(const ExceptionFrame& frame) {
+instructions::armv7::NextInstruction next_of(const ExceptionFrame& frame) {
   const std::uint32_t instruction = instruction_of(frame);
-  const auto next = regs::armv7::next_address(instruction, registers_of(frame), &read_memory);
-  return next.value_or(regs::armv7::NextInstruction{frame.pc + 4, frame.is_thumb()});
+  const auto next =
+      instructions::armv7::next_address(instruction, registers_of(frame), &read_memory);
+  return next.value_or(instructions::armv7::NextInstruction{frame.pc + 4, frame.is_thumb()});
 }
 
 class Stepper {
@@ -144,8 +145,8 @@ class Stepper {
     step_ = {.is_active = true,
              .origin = frame.pc,
              .irqs_were_masked = (frame.cpsr & kIrqMaskBit) != 0,
-             .exclusive_status =
-                 regs::armv7::exclusive_store_status(instruction_of(frame), frame.is_thumb()),
+             .exclusive_status = instructions::armv7::exclusive_store_status(instruction_of(frame),
+                                                                             frame.is_thumb()),
              .steps_left = kLongestLoop};
     frame.cpsr |= kIrqMaskBit;
     go_to(next_of(frame));
@@ -191,14 +192,14 @@ class Stepper {
   }
 
  private:
-  void go_to(regs::armv7::NextInstruction target) {
+  void go_to(instructions::armv7::NextInstruction target) {
     step_.target = target;
     debug_unit().set_step(target.address, target.is_thumb);
   }
   // From the loop's load on there may be no trap up to the store, or it would fail again. An
   // interrupt may come, and end the step: what if the loop is left in between?
   void go_back(ExceptionFrame& frame) {
-    if (regs::armv7::is_exclusive_load(instruction_of(frame), frame.is_thumb())) {
+    if (instructions::armv7::is_exclusive_load(instruction_of(frame), frame.is_thumb())) {
       step_.goes_back = false;
       if (!step_.irqs_were_masked) frame.cpsr &= ~kIrqMaskBit;
       go_to(step_.behind_store);
@@ -271,7 +272,7 @@ std::uint64_t lost() {
 
 bool on_access(ExceptionFrame& frame, std::uint32_t address) {
   Stepper stepper;
-  const auto decoded = regs::armv7::access_of(instruction_of(frame), frame.is_thumb());
+  const auto decoded = instructions::armv7::access_of(instruction_of(frame), frame.is_thumb());
   // What is not known to be either may be both.
   const Access access = decoded.value_or(Access::read_write);
   const auto index = data_slot_for(stepper.step(), address, access);

@@ -1,10 +1,10 @@
-#include "regs/armv7/next_address.h"
+#include "instructions/armv7/next_address.h"
 
 #include <bit>
 
 #include "regs/bit_field.h"
 
-namespace trapline::regs::armv7 {
+namespace trapline::instructions::armv7 {
 namespace {
 
 constexpr std::uint32_t kPc = 15;
@@ -118,7 +118,7 @@ class ArmDecoder {
   }
 
  private:
-  [[nodiscard]] std::uint32_t field(BitField bits) const { return bits.get(instruction_); }
+  [[nodiscard]] std::uint32_t field(regs::BitField bits) const { return bits.get(instruction_); }
   [[nodiscard]] bool is(std::uint32_t mask, std::uint32_t value) const {
     return (instruction_ & mask) == value;
   }
@@ -218,7 +218,7 @@ class ThumbDecoder {
   }
 
  private:
-  [[nodiscard]] std::uint32_t field(BitField bits) const { return bits.get(instruction_); }
+  [[nodiscard]] std::uint32_t field(regs::BitField bits) const { return bits.get(instruction_); }
   [[nodiscard]] bool is(std::uint32_t mask, std::uint32_t value) const {
     return (instruction_ & mask) == value;
   }
@@ -337,23 +337,23 @@ std::optional<NextInstruction> next_address(std::uint32_t instruction,
 std::optional<unsigned> exclusive_store_status(std::uint32_t instruction, bool is_thumb) {
   if (!is_thumb) {
     if ((instruction & 0x0f900ff0) != 0x01800f90) return std::nullopt;
-    return BitField{12, 4}.get(instruction);
+    return regs::BitField{12, 4}.get(instruction);
   }
-  if ((instruction & 0xfff00000) == 0xe8400000) return BitField{8, 4}.get(instruction);
+  if ((instruction & 0xfff00000) == 0xe8400000) return regs::BitField{8, 4}.get(instruction);
   // STREXB, STREXH, STREXD.
-  const std::uint32_t size = BitField{4, 4}.get(instruction);
+  const std::uint32_t size = regs::BitField{4, 4}.get(instruction);
   if ((instruction & 0xfff00000) == 0xe8c00000 &&
       (size == 0b0100 || size == 0b0101 || size == 0b0111))
-    return BitField{0, 4}.get(instruction);
+    return regs::BitField{0, 4}.get(instruction);
   return std::nullopt;
 }
 
 bool is_exclusive_load(std::uint32_t instruction, bool is_thumb) {
   if (!is_thumb) return (instruction & 0x0f900fff) == 0x01900f9f;
-  const std::uint32_t size = BitField{4, 4}.get(instruction);
+  const std::uint32_t size = regs::BitField{4, 4}.get(instruction);
   return (instruction & 0xfff00f00) == 0xe8500f00 ||
          ((instruction & 0xfff00000) == 0xe8d00000 &&
           (size == 0b0100 || size == 0b0101 || size == 0b0111));
 }
 
-}  // namespace trapline::regs::armv7
+}  // namespace trapline::instructions::armv7

@@ -1,8 +1,8 @@
-#include "regs/armv7/next_address.h"
+#include "instructions/armv7/next_address.h"
 
 #include <gtest/gtest.h>
 
-namespace trapline::regs::armv7 {
+namespace trapline::instructions::armv7 {
 namespace {
 
 // Encodings are those of GNU as; comments have its disassembly.
@@ -150,4 +150,4 @@ TEST(Armv7Exclusives, LoadsAreKnown) {
 }
 
 }  // namespace
-}  // namespace trapline::regs::armv7
+}  // namespace trapline::instructions::armv7

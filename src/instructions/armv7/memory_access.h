@@ -10,10 +10,10 @@
 
 #include "trapline/base/access.h"
 
-namespace trapline::regs::armv7 {
+namespace trapline::instructions::armv7 {
 
 // `instruction`: a word (ARM), a halfword, or the first halfword above the second (Thumb).
 // read_write for a swap; nullopt for what does neither.
 [[nodiscard]] std::optional<Access> access_of(std::uint32_t instruction, bool is_thumb);
 
-}  // namespace trapline::regs::armv7
+}  // namespace trapline::instructions::armv7

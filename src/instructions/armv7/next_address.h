@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace trapline::regs::armv7 {
+namespace trapline::instructions::armv7 {
 
 struct CoreRegisters {
   std::array<std::uint32_t, 15> r{};  // r13 is sp, r14 is lr
@@ -46,4 +46,4 @@ struct NextInstruction {
 // Whether it is an exclusive load (LDREX and its kin).
 [[nodiscard]] bool is_exclusive_load(std::uint32_t instruction, bool is_thumb);
 
-}  // namespace trapline::regs::armv7
+}  // namespace trapline::instructions::armv7

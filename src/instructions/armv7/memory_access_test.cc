@@ -1,8 +1,8 @@
-#include "regs/armv7/memory_access.h"
+#include "instructions/armv7/memory_access.h"
 
 #include <gtest/gtest.h>
 
-namespace trapline::regs::armv7 {
+namespace trapline::instructions::armv7 {
 namespace {
 
 // Encodings are those of GNU as; comments have its disassembly.
@@ -77,4 +77,4 @@ TEST(Armv7MemoryAccess, WhatTouchesNoMemoryIsNeither) {
 }
 
 }  // namespace
-}  // namespace trapline::regs::armv7
+}  // namespace trapline::instructions::armv7
