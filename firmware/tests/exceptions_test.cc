@@ -31,9 +31,9 @@ RemoteAddress at(std::uintptr_t address) {
 // --- the exception table
 // --------------------------------------------------------------------------
 
-// 10 000 undefined instructions, ARM and Thumb by turns, each with an entry that leads to a place
-// of its own: trapline_many_NN(index) executes one and returns its index, doubled for Thumb code...
-// by its fixup.
+// 5 000 undefined instructions in ARM code and as many in Thumb code, each with an entry of its
+// own. The function executes the one with this index; its fixup leads to what returns 1 (ARM), 2
+// (Thumb).
 extern "C" {
 std::uint32_t trapline_many_arm(std::uint32_t index);
 std::uint32_t trapline_many_thumb(std::uint32_t index);

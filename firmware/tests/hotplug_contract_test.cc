@@ -35,6 +35,7 @@ class BoardUnderTest {
 class BoardWithThreads : public BoardUnderTest {
  public:
   static constexpr unsigned kThreads = 2;
+  static constexpr unsigned kCycles = 50;  // two CPUs are busy all the while
   static constexpr std::array<CpuId, kThreads> kThreadCpus{kCpu2, kCpu3};
 
   class Thread {

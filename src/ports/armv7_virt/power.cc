@@ -16,7 +16,7 @@ void trapline_secondary_boot(trapline::armv7_virt::Cpu* cpu);
 namespace trapline::armv7_virt {
 namespace {
 
-constexpr Nanoseconds kTimeLimit{2'000'000'000};
+constexpr Nanoseconds kTimeLimit{5'000'000'000};
 
 std::unexpected<Error> psci_failure(psci::Result result) {
   return std::unexpected(Error{ErrorCode::os_failure, static_cast<int>(result)});

@@ -11,7 +11,7 @@
 namespace trapline::armv7_virt {
 namespace {
 
-constexpr Nanoseconds kPatience{500'000'000};
+constexpr Nanoseconds kPatience{2'000'000'000};
 
 std::atomic<bool> is_stopping{false};
 std::atomic<unsigned> stopped{0};  // the interfaces of the CPUs that have
@@ -33,7 +33,10 @@ void name_silent_cpus(unsigned silent) {
 void stop_machine(int status) {
   isa::armv7::mask_irqs();
   // Two CPUs at once: the first one does it.
-  if (is_stopping.exchange(true)) rest();
+  if (is_stopping.exchange(true)) {
+    if (has_this_cpu()) stopped.fetch_or(this_cpu().interface, std::memory_order_release);
+    rest();
+  }
   unsigned others = 0;
   if (has_this_cpu()) others = running_interfaces() & ~unsigned{this_cpu().interface};
   if (others != 0) gic::send(gic::Sgi::stop, static_cast<gic::CpuMask>(others));
