@@ -42,7 +42,7 @@ void HitPipeline::on_sample(const linux_port::Sample& sample) {
                             .object_start = sample.object_start,
                             .accessed = culprit == nullptr ? std::nullopt : accessed_by(*culprit),
                             .names = view.names(),
-                             .tally = sample.tally}));
+                            .tally = sample.tally}));
   if (parts_.options.max_hits == totals_.hits) {
     finished_ = fmt::format("{} {}", totals_.hits, totals_.hits == 1 ? "hit" : "hits");
   }
