@@ -12,6 +12,9 @@
 
 #include "decode/fake_memory.h"
 
+// With a symbol of its own under every sanitizer.
+int hit_pipeline_test_word = 0;
+
 namespace trapline::command {
 namespace {
 
@@ -159,13 +162,12 @@ TEST_F(HitPipelineTest, BitFieldIsReportedAndJudgedByItsOwnValue) {
 }
 
 TEST_F(HitPipelineTest, ReportersCanAskWhatPointersPointTo) {
-  static int variable;
   write(1, pid_);
   ASSERT_EQ(reporter_.names.size(), 1U);
   ASSERT_NE(reporter_.names[0], nullptr);
-  const auto name = reporter_.names[0]->name_at(RemoteAddress::of_local(&variable));
+  const auto name = reporter_.names[0]->name_at(RemoteAddress::of_local(&hit_pipeline_test_word));
   ASSERT_TRUE(name);
-  EXPECT_TRUE(name->symbol.ends_with("variable")) << name->symbol;
+  EXPECT_TRUE(name->symbol.ends_with("hit_pipeline_test_word")) << name->symbol;
 }
 
 TEST_F(HitPipelineTest, ExecEndsAWatchOfOneProcess) {
