@@ -27,6 +27,7 @@ void HitPipeline::on_sample(const linux_port::Sample& sample) {
   find_values(hit, sample, culprit, view);
   if (!passes_conditions(hit)) {
     ++totals_.filtered;
+    if (sample.tally != 0) rejected_tallies_.insert(sample.tally);
     return;
   }
   hit.callers = view.find_callers(sample, parts_.options.stack);
@@ -145,6 +146,12 @@ void HitPipeline::on_lost(std::uint64_t count) {
 
 void HitPipeline::on_tally(const linux_port::Tally& tally) {
   if (finished_) return;
+  // The collector saw something else in memory than this store left, and so it did with the others.
+  if (rejected_tallies_.contains(tally.number)) {
+    totals_.filtered += tally.count;
+    if (tally.is_last) rejected_tallies_.erase(tally.number);
+    return;
+  }
   totals_.hits += tally.count;
   note(parts_.reporter.tally({.number = tally.number,
                               .count = tally.count,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/failure.h"
@@ -71,6 +72,7 @@ class HitPipeline final : public linux_port::SampleSink {
   symbols::KernelSymbolizer kernel_;
   CpuGaps gaps_;
   report::WatchEnd totals_;
+  std::unordered_set<std::uint64_t> rejected_tallies_;  // their own hits failed a condition here
   std::optional<std::string> finished_;
   std::optional<Failure> output_failure_;
   std::optional<int> wait_status_;

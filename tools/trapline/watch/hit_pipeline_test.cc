@@ -31,6 +31,10 @@ class RecordingReporter final : public report::Reporter {
     names.push_back(view.names);
     return {};
   }
+  Result<void> tally(const report::TallyView& tally) override {
+    tallies.push_back(tally);
+    return {};
+  }
   Result<void> lost(std::uint64_t) override { return {}; }
   Result<void> cpu(const report::CpuEventView& event) override {
     cpus.push_back(event);
@@ -43,6 +47,7 @@ class RecordingReporter final : public report::Reporter {
   std::vector<Hit> hits;  // their callers are gone
   std::vector<report::ResolvedStack> stacks;
   std::vector<symbols::AddressNames*> names;
+  std::vector<report::TallyView> tallies;
   std::vector<report::CpuEventView> cpus;  // their reasons are gone
   std::vector<std::string> reasons;
 };
@@ -73,8 +78,9 @@ class HitPipelineTest : public ::testing::Test {
     return sample;
   }
   // What the collector saw after a write by `pid`.
-  void write(std::uint64_t value, ProcessId pid) {
+  void write(std::uint64_t value, ProcessId pid, std::uint64_t tally = 0) {
     linux_port::Sample sample = sample_of(pid);
+    sample.tally = tally;
     sample.hit.new_value = {value, Certainty::exact};
     pipeline_->on_sample(sample);
   }
@@ -140,6 +146,19 @@ TEST_F(HitPipelineTest, RejectionsAfterTheLastHitWantedAreNotCounted) {
   write(5, pid_);
   pipeline_->on_rejected(7);
   EXPECT_EQ(pipeline_->totals({}).filtered, 0U);
+}
+
+TEST_F(HitPipelineTest, TalliedHitsAreJudgedLikeTheOneThatTheyAreLike) {
+  object_.conditions = {*type_condition(*parse_condition("new==7"), ValueShape{ByteCount{8}})};
+  write(7, pid_, 1);
+  write(8, pid_, 2);  // the collector saw another thread's 7
+  for (const std::uint64_t number : {std::uint64_t{1}, std::uint64_t{2}})
+    pipeline_->on_tally({.number = number, .count = 10});
+  pipeline_->on_tally({.number = 2, .count = 3, .is_last = true});
+  ASSERT_EQ(reporter_.tallies.size(), 1U);
+  EXPECT_EQ(reporter_.tallies[0].number, 1U);
+  EXPECT_EQ(pipeline_->totals({}).hits, 11U);
+  EXPECT_EQ(pipeline_->totals({}).filtered, 14U);
 }
 
 // Bits 3 to 7 of one byte, signed.
