@@ -31,6 +31,27 @@ struct Symbolizer::Impl {
     return &modules.try_emplace(module, module).first->second;
   }
 
+  // The last one that begins before an address where none is mapped: its zeroed variables (.bss)
+  // lie behind the pages that come from its file.
+  [[nodiscard]] Dwfl_Module* module_before(RemoteAddress address) const {
+    struct Search {
+      Dwarf_Addr address;
+      Dwarf_Addr nearest = 0;
+      Dwfl_Module* found = nullptr;
+    } search{.address = address.value()};
+    const auto look = [](Dwfl_Module* module, void**, const char*, Dwarf_Addr start,
+                         void* argument) {
+      auto& wanted = *static_cast<Search*>(argument);
+      if (start <= wanted.address && start >= wanted.nearest) {
+        wanted.nearest = start;
+        wanted.found = module;
+      }
+      return static_cast<int>(DWARF_CB_OK);
+    };
+    dwfl_getmodules(image.dwfl(), look, &search, 0);
+    return search.found;
+  }
+
   std::vector<Frame> resolve(RemoteAddress ip, bool is_return_address) {
     // A return address may be the first of the next function or line: the call is before it.
     const RemoteAddress lookup = is_return_address ? ip - ByteCount{1} : ip;
@@ -55,12 +76,12 @@ std::span<const Frame> Symbolizer::frames_at(RemoteAddress ip, bool is_return_ad
 
 std::optional<AddressName> Symbolizer::name_at(RemoteAddress address) {
   ModuleCode* const code = impl_->module_at(address);
-  if (code == nullptr) return std::nullopt;
-  Dwfl_Module* const module = code->module();
+  Dwfl_Module* const module = code != nullptr ? code->module() : impl_->module_before(address);
+  if (module == nullptr) return std::nullopt;
   const DataSymbols& variables = impl_->variables.try_emplace(module, module).first->second;
   auto symbol = variables.covering(address.value());
   const bool is_variable = symbol.has_value();
-  if (!symbol) symbol = code->symbol_covering(address.value());
+  if (!symbol && code != nullptr) symbol = code->symbol_covering(address.value());
   if (!symbol) return std::nullopt;
   auto [readable, is_new] = impl_->readable.try_emplace(symbol->name);
   if (is_new)

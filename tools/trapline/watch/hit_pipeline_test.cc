@@ -12,8 +12,12 @@
 
 #include "decode/fake_memory.h"
 
-// With a symbol of its own under every sanitizer.
-int hit_pipeline_test_word = 0;
+// With a symbol of its own under every sanitizer, and so far into .bss that no page of the file
+// reaches there.
+struct {
+  char before[1 << 20];
+  int word;
+} hit_pipeline_test_data;
 
 namespace trapline::command {
 namespace {
@@ -184,9 +188,10 @@ TEST_F(HitPipelineTest, ReportersCanAskWhatPointersPointTo) {
   write(1, pid_);
   ASSERT_EQ(reporter_.names.size(), 1U);
   ASSERT_NE(reporter_.names[0], nullptr);
-  const auto name = reporter_.names[0]->name_at(RemoteAddress::of_local(&hit_pipeline_test_word));
+  const auto name =
+      reporter_.names[0]->name_at(RemoteAddress::of_local(&hit_pipeline_test_data.word));
   ASSERT_TRUE(name);
-  EXPECT_TRUE(name->symbol.ends_with("hit_pipeline_test_word")) << name->symbol;
+  EXPECT_TRUE(name->symbol.ends_with("hit_pipeline_test_data")) << name->symbol;
 }
 
 TEST_F(HitPipelineTest, ExecEndsAWatchOfOneProcess) {
