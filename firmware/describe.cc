@@ -56,6 +56,9 @@ std::string_view reason(ErrorCode code) {
              "doubleword";
     case ErrorCode::misaligned:
       return "an instruction's address is a multiple of 4 (ARM), or of 2 with bit 0 set (Thumb)";
+    case ErrorCode::permission_denied:
+      return "the fault handlers use this themselves, and would fault for ever. Watch what they do "
+             "not touch";
     case ErrorCode::not_supported:
       return "the debug registers of a CPU cannot be reset. 'cpus' says which";
     default:

@@ -10,7 +10,8 @@
 // An exclusive store (STREX) always fails when it is tried again after a trap. It is left alone
 // until its loop has stored: one hit.
 //
-// Not caught: what fault handlers themselves access while they deal with a hit.
+// Not caught: what fault handlers themselves access while they deal with a hit. What they touch
+// before hits are off cannot be watched (DebugUnit::install refuses it).
 #pragma once
 
 #include <cstddef>

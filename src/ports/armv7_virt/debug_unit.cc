@@ -4,7 +4,16 @@
 
 #include "isa/armv7/system_registers.h"
 #include "ports/armv7_virt/cpu.h"
+#include "ports/armv7_virt/stacks.h"
 #include "regs/bit_field.h"
+
+extern "C" {
+// link.ld.
+extern char fault_code_start[];
+extern char fault_code_end[];
+extern char fault_data_start[];
+extern char fault_data_end[];
+}
 
 namespace trapline::armv7_virt {
 namespace {
@@ -39,6 +48,25 @@ DebugRegister value_register(SlotIndex index, bool code) {
 DebugRegister control_register(SlotIndex index, bool code) {
   return code ? DebugRegister::breakpoint_control(index.value)
               : DebugRegister::watchpoint_control(index.value);
+}
+
+bool overlaps(const DebugSlot& slot, std::uintptr_t begin, std::uintptr_t end) {
+  const std::uint64_t first = slot.address.value();
+  return first < end && begin < first + slot.length.value;
+}
+
+// A hit there would trap again on the way to where hits are turned off, for ever.
+bool is_on_fault_path(const DebugSlot& slot) {
+  const auto at = [](const char* symbol) { return reinterpret_cast<std::uintptr_t>(symbol); };
+  if (slot.access == Access::execute)
+    return overlaps(slot, at(fault_code_start), at(fault_code_end));
+  if (overlaps(slot, at(fault_data_start), at(fault_data_end))) return true;
+  for (const CpuStacks& cpu : trapline_stacks) {
+    if (overlaps(slot, cpu.abort.bottom(), cpu.abort.top()) ||
+        overlaps(slot, cpu.undefined.bottom(), cpu.undefined.top()))
+      return true;
+  }
+  return false;
 }
 
 void set_monitor_mode(bool on) {
@@ -137,6 +165,7 @@ std::expected<void, Error> DebugUnit::enable_monitor_mode() const {
 }
 
 std::expected<void, Error> DebugUnit::install(const DebugSlot& slot) {
+  if (is_on_fault_path(slot)) return failure(ErrorCode::permission_denied);
   const bool code = slot.access == Access::execute;
   auto& bank = code ? installed().code : installed().data;
   // Known before it can fire.

@@ -6,6 +6,7 @@
 #include "isa/armv7/system_registers.h"
 #include "ports/armv7_virt/cpu.h"
 #include "ports/armv7_virt/debug_events.h"
+#include "ports/armv7_virt/debug_unit.h"
 #include "ports/armv7_virt/fault_report.h"
 #include "ports/armv7_virt/mmu.h"
 #include "ports/armv7_virt/print.h"
@@ -38,12 +39,21 @@ std::atomic<LastResort> last_resort{nullptr};
 // Counts the fault handlers that the CPU is in.
 class InFaultHandler {
  public:
-  InFaultHandler() { ++this_cpu().faults; }
+  // One fault may come from a guarded load of the handler; more is a circle, and ends here. Hits go
+  // off first: one may be what goes round.
+  InFaultHandler() {
+    if (++this_cpu().faults <= kDeepest) return;
+    DebugUnit::disable_hits();
+    stop_for_bug("fault handlers fault in a circle");
+  }
   InFaultHandler(const InFaultHandler&) = delete;
   InFaultHandler& operator=(const InFaultHandler&) = delete;
   ~InFaultHandler() { --this_cpu().faults; }
 
   [[nodiscard]] static bool is_nested() { return this_cpu().faults > 1; }
+
+ private:
+  static constexpr std::uint32_t kDeepest = 3;
 };
 
 // Before CPUs are told apart, or a second time in the report itself, there is little that can be
@@ -130,10 +140,15 @@ void set_last_resort(LastResort resort) {
 
 namespace {
 
+// A handler's own fault, in a guarded load, is not of the step that the handler deals with.
+void abandon_step(ExceptionFrame& frame) {
+  if (!InFaultHandler::is_nested()) debug_events::abandon_step(frame);
+}
+
 void on_undefined(ExceptionFrame& frame) {
   const InFaultHandler scope;
   correct_address(frame, ExceptionKind::undefined_instruction);
-  debug_events::abandon_step(frame);
+  abandon_step(frame);
   if (fault::fixup_exception(table, frame,
                              {.kind = fault::FaultKind::bad_instruction,
                               .attempted = TRAPLINE_GUARD_INSTRUCTION,
@@ -155,7 +170,7 @@ void on_prefetch_abort(ExceptionFrame& frame) {
   correct_address(frame, ExceptionKind::prefetch_abort);
   const AbortCause cause = regs::armv7::decode_fault_status(isa::armv7::read_ifsr()).cause;
   if (cause == AbortCause::debug && debug_events::on_instruction(frame)) return;
-  debug_events::abandon_step(frame);
+  abandon_step(frame);
   // A BKPT is an instruction that faults by itself; the rest could not be fetched.
   const std::uint32_t attempted =
       cause == AbortCause::debug ? TRAPLINE_GUARD_INSTRUCTION : TRAPLINE_GUARD_EXECUTE;
@@ -171,7 +186,7 @@ void on_data_abort(ExceptionFrame& frame) {
   const auto status = regs::armv7::decode_fault_status(isa::armv7::read_dfsr());
   const std::uint32_t address = isa::armv7::read_dfar();
   if (status.cause == AbortCause::debug && debug_events::on_access(frame, address)) return;
-  debug_events::abandon_step(frame);
+  abandon_step(frame);
   const std::uint32_t attempted = status.is_write ? TRAPLINE_GUARD_WRITE : TRAPLINE_GUARD_READ;
   // An asynchronous abort comes at some later instruction: none is to be recovered.
   if (status.cause != AbortCause::asynchronous &&
