@@ -8,6 +8,10 @@
 #include <string>
 #include <string_view>
 
+#include "isa/armv7/debug_access.h"
+#include "ports/armv7_virt/cpu.h"
+#include "ports/armv7_virt/debug_unit.h"
+#include "ports/armv7_virt/stacks.h"
 #include "support.h"
 #include "words.h"
 
@@ -148,6 +152,23 @@ TEST_F(ConsoleTest, TheRestAnswers) {
   EXPECT_EQ(console().exit_status(), std::nullopt);
   EXPECT_EQ(say("quit"), "");
   EXPECT_EQ(console().exit_status(), 0);
+}
+
+TEST_F(ConsoleTest, WhatTheFaultHandlersUseIsNotWatched) {
+  const auto refused = [this](std::uintptr_t address, std::string_view access) {
+    const std::string line = "watch " + std::to_string(address) + " 4 " + std::string(access);
+    EXPECT_THAT(say(line), HasSubstr("cannot watch: the fault handlers use this themselves"))
+        << line;
+  };
+  const auto of = [](auto* thing) { return reinterpret_cast<std::uintptr_t>(thing); };
+  refused(of(&armv7_virt::this_cpu().faults), "w");
+  refused(of(&armv7_virt::DebugUnit::installed()), "rw");
+  refused(armv7_virt::stacks_of(kCpu2).abort.top() - 4, "w");
+  refused(armv7_virt::stacks_of(kCpu3).undefined.bottom(), "r");
+  refused(of(&armv7_virt::DebugUnit::disable_hits), "x");
+  refused(of(&trapline_dbg_write), "x");
+  // Nothing was left installed.
+  EXPECT_THAT(say("watches"), HasSubstr("free: 4 watchpoints, 5 breakpoints"));
 }
 
 }  // namespace
