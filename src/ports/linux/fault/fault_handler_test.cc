@@ -171,8 +171,10 @@ TEST(SentSignal, EndsTheProcessThoughNothingFaulted) {
 TEST(SentSignal, IsNeverTakenForAGuardedAccess) {
   constexpr int kSignals = 200;
   struct sigaction before{};
-  const auto counting = action_with([](int) { calls = calls + 1; });
-  calls = 0;
+  // Looked at from another thread than the handler's.
+  static std::atomic<int> received;
+  received = 0;
+  const auto counting = action_with([](int) { ++received; });
   ASSERT_EQ(::sigaction(SIGSEGV, &counting, &before), 0);
   ASSERT_TRUE(fault::install_fault_handler());
   std::atomic<pid_t> id{0};
@@ -186,18 +188,18 @@ TEST(SentSignal, IsNeverTakenForAGuardedAccess) {
   });
   while (id == 0) std::this_thread::yield();
   int sent = 0;
-  while (calls < kSignals && sent < 20 * kSignals) {
-    const int before_it = calls;
+  while (received < kSignals && sent < 20 * kSignals) {
+    const int before_it = received;
     ASSERT_EQ(::syscall(SYS_tgkill, ::getpid(), id.load(), SIGSEGV), 0);
     ++sent;
     const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
-    while (calls == before_it && std::chrono::steady_clock::now() < limit) {
+    while (received == before_it && std::chrono::steady_clock::now() < limit) {
       std::this_thread::yield();
     }
   }
   ends = true;
   worker.join();
-  EXPECT_GE(calls, kSignals) << sent << " were sent";
+  EXPECT_GE(received, kSignals) << sent << " were sent";
   EXPECT_TRUE(works);
   ASSERT_EQ(::sigaction(SIGSEGV, &before, nullptr), 0);
 }
