@@ -283,7 +283,7 @@ TEST(WatchErrors, VerboseTellsWhatTheKernelSaysOfTheBpfPrograms) {
   ChildProcess::Options as_nobody;
   as_nobody.user = kNobody;
   for (const bool verbose : {false, true}) {
-    std::vector<std::string> arguments{"--collector", "bpf", kOutputPointer, "--", "/bin/true"};
+    std::vector<std::string> arguments{"--collector", "bpf", kOutputPointer, "--", "/bin/echo"};
     if (verbose) arguments.insert(arguments.begin(), "-v");
     const auto exit = trapline(arguments, as_nobody);
     EXPECT_EQ(exit.status, 1);
