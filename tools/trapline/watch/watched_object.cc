@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "symbols/resolver.h"
+#include "tools/trapline/messages.h"
 #include "tools/trapline/watch/when_conditions.h"
 
 namespace trapline::command {
@@ -79,10 +80,9 @@ Result<WatchedObject> find_data(const WatchOptions& options, symbols::ProcessIma
 }  // namespace
 
 Failure syntax_failure(const std::string& what, const symbols::SyntaxError& error) {
-  return Failure{
-      Error{ErrorCode::bad_syntax},
-      fmt::format("'{}' is not something to watch: {} (at character {})\n    {}\n    {:>{}}", what,
-                  error.reason, error.position + 1, what, '^', error.position + 1)};
+  return Failure{Error{ErrorCode::bad_syntax},
+                 fmt::format("'{}' is not something to watch: {} {}", what, error.reason,
+                             pointing_at(what, error.position))};
 }
 
 symbols::ValueType with_length(symbols::ValueType type, ByteCount length) {

@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <cstdint>
-#include <string_view>
+
+#include "tools/trapline/messages.h"
 
 namespace trapline::command {
 namespace {
@@ -28,24 +29,11 @@ std::string describe(const symbols::ValueType& type, ByteCount length) {
   return text + fmt::format(", {} to {}", -positive - 1, positive);
 }
 
-// Blanks as wide as `text`: a tab is one, and what continues a character of UTF-8 none.
-std::string blanks(std::string_view text) {
-  constexpr unsigned char kMask = 0xc0;
-  constexpr unsigned char kContinuation = 0x80;
-  std::string result;
-  for (const char c : text) {
-    if ((static_cast<unsigned char>(c) & kMask) == kContinuation) continue;
-    result += c == '\t' ? '\t' : ' ';
-  }
-  return result;
-}
-
 Failure pointing_failure(const std::string& text, const ConditionError& error,
                          const std::string& explanation) {
   return Failure{Error{ErrorCode::bad_syntax},
-                 fmt::format("--when '{}': {}{} (at character {})\n    {}\n    {}^", text,
-                             error.reason, explanation, error.position + 1, text,
-                             blanks(std::string_view(text).substr(0, error.position)))};
+                 fmt::format("--when '{}': {}{} {}", text, error.reason, explanation,
+                             pointing_at(text, error.position))};
 }
 
 }  // namespace
