@@ -14,10 +14,6 @@ constexpr std::uint64_t kAllBits = ~std::uint64_t{0};
 constexpr std::uint64_t kLargestTaskId = 0x7fff'ffff;
 constexpr std::uint64_t kLargestCpu = 0xffff'ffff;
 
-constexpr bool is_value(HitField field) {
-  return field == HitField::old_value || field == HitField::new_value;
-}
-
 constexpr OrderedNumber negated(std::uint64_t magnitude) {
   return {magnitude != 0, ~magnitude + 1};
 }

@@ -41,6 +41,10 @@ enum class Comparison : std::uint8_t { equal, not_equal, less, less_equal, great
 // What is read of a hit.
 enum class HitField : std::uint8_t { none, old_value, new_value, tid, pid, cpu };
 
+[[nodiscard]] constexpr bool is_value(HitField field) {
+  return field == HitField::old_value || field == HitField::new_value;
+}
+
 // A number as it is written: digits * 10^exponent.
 struct WrittenNumber {
   std::uint64_t digits = 0;
@@ -69,11 +73,8 @@ struct Condition {
 
   // Whether evaluating it needs old or new.
   [[nodiscard]] constexpr bool needs_values() const {
-    const auto is_value = [](const Operand& operand) {
-      return operand.field == HitField::old_value || operand.field == HitField::new_value;
-    };
     return kind == Kind::changed ||
-           (kind == Kind::comparison && (is_value(left) || is_value(right)));
+           (kind == Kind::comparison && (is_value(left.field) || is_value(right.field)));
   }
 };
 

@@ -18,10 +18,6 @@ static_assert(is_same(Term::Reading::unsigned_bits, TRAPLINE_UNSIGNED_BITS) &&
               is_same(Term::Reading::signed_bits, TRAPLINE_SIGNED_BITS) &&
               is_same(Term::Reading::floating, TRAPLINE_FLOATING));
 
-bool is_value(const Term& term) {
-  return term.field == HitField::old_value || term.field == HitField::new_value;
-}
-
 trapline_term term_for(const Term& term) {
   const bool is_number = term.field == HitField::none;
   return {.bits = is_number ? term.number.bits : term.mask,
@@ -69,7 +65,7 @@ trapline_filter bpf_filter_for(std::span<const TypedCondition> conditions) {
     if (filter.count == TRAPLINE_MAX_CONDITIONS) break;
     filter.conditions[filter.count++] = condition_for(condition);
     if (condition.is_about_thread_name()) filter.needs_name = 1;
-    if (is_value(condition.left) || is_value(condition.right)) filter.needs_values = 1;
+    if (is_value(condition.left.field) || is_value(condition.right.field)) filter.needs_values = 1;
   }
   return filter;
 }
