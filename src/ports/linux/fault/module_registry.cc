@@ -84,6 +84,19 @@ ModuleRegistry::Slot* ModuleRegistry::slot_of(const ExceptionEntry* begin) {
   return found;
 }
 
+void ModuleRegistry::publish(Slot& slot, const Published& table) {
+  const std::uint32_t version = slot.version.load(std::memory_order_relaxed);
+  slot.version.store(version + 1, std::memory_order_relaxed);
+  // A reader that sees one of the stores below sees the odd version as well: pairs with find_in.
+  std::atomic_thread_fence(std::memory_order_release);
+  slot.first.store(table.first, std::memory_order_relaxed);
+  slot.last.store(table.last, std::memory_order_relaxed);
+  slot.entries.store(table.entries, std::memory_order_relaxed);
+  slot.order.store(table.order, std::memory_order_relaxed);
+  slot.count.store(table.count, std::memory_order_relaxed);
+  slot.version.store(version + 2, std::memory_order_release);
+}
+
 std::expected<void, Error> ModuleRegistry::add(std::span<const ExceptionEntry> entries) {
   if (entries.empty() || slot_of(entries.data()) != nullptr) return {};
 
@@ -103,16 +116,11 @@ std::expected<void, Error> ModuleRegistry::add(std::span<const ExceptionEntry> e
   Slot* const slot = take_free_slot();
   if (slot == nullptr) return refuse(ErrorCode::limit_reached);
 
-  const std::uint32_t version = slot->version.load(std::memory_order_relaxed);
-  slot->version.store(version + 1, std::memory_order_relaxed);
-  // A reader that sees one of the stores below sees the odd version as well: pairs with find_in.
-  std::atomic_thread_fence(std::memory_order_release);
-  slot->first.store(table.at(0).instruction(), std::memory_order_relaxed);
-  slot->last.store(table.at(table.size() - 1).instruction(), std::memory_order_relaxed);
-  slot->entries.store(entries.data(), std::memory_order_relaxed);
-  slot->order.store(order, std::memory_order_relaxed);
-  slot->count.store(entries.size(), std::memory_order_relaxed);
-  slot->version.store(version + 2, std::memory_order_release);
+  publish(*slot, {.first = table.at(0).instruction(),
+                  .last = table.at(table.size() - 1).instruction(),
+                  .entries = entries.data(),
+                  .order = order,
+                  .count = entries.size()});
   return {};
 }
 
@@ -121,16 +129,7 @@ bool ModuleRegistry::remove(const ExceptionEntry* begin) {
   if (slot == nullptr) return false;
   auto* const order = const_cast<std::uint32_t*>(slot->order.load(std::memory_order_relaxed));
   const std::size_t count = slot->count.load(std::memory_order_relaxed);
-
-  const std::uint32_t version = slot->version.load(std::memory_order_relaxed);
-  slot->version.store(version + 1, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_release);  // as in add
-  slot->first.store(1, std::memory_order_relaxed);
-  slot->last.store(0, std::memory_order_relaxed);
-  slot->entries.store(nullptr, std::memory_order_relaxed);
-  slot->order.store(nullptr, std::memory_order_relaxed);
-  slot->count.store(0, std::memory_order_relaxed);
-  slot->version.store(version + 2, std::memory_order_release);
+  publish(*slot, {});
   slot->is_taken.store(false, std::memory_order_release);  // pairs with take_free_slot_in
   if (order != nullptr) ::munmap(order, order_bytes(count));
   return true;
@@ -145,7 +144,7 @@ const ExceptionEntry* ModuleRegistry::find_in(const Slot& slot, std::uintptr_t i
   const std::span entries(slot.entries.load(std::memory_order_relaxed),
                           slot.count.load(std::memory_order_relaxed));
   const std::uint32_t* const order = slot.order.load(std::memory_order_relaxed);
-  // Pairs with the fences of add and remove: the loads above come before the one below.
+  // Pairs with the fence of publish: the loads above come before the one below.
   std::atomic_thread_fence(std::memory_order_acquire);
   const bool is_steady = before % 2 == 0 && slot.version.load(std::memory_order_relaxed) == before;
   return is_steady ? ExceptionTable(entries, order).find_entry(instruction) : nullptr;

@@ -55,6 +55,17 @@ class ModuleRegistry {
     std::atomic<Chunk*> next{nullptr};
   };
 
+  // What a slot tells readers of a table. By default: of none.
+  struct Published {
+    std::uintptr_t first = 1;
+    std::uintptr_t last = 0;
+    const fault::ExceptionEntry* entries = nullptr;
+    const std::uint32_t* order = nullptr;
+    std::size_t count = 0;
+  };
+  // All of it at once, as readers see it. By the slot's owner.
+  static void publish(Slot& slot, const Published& table);
+
   // Calls visit(slot) until it returns true; whether it did.
   template <typename Self, typename Visitor>
   static bool any_slot(Self& self, Visitor visit);
