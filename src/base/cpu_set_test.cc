@@ -31,6 +31,12 @@ TEST(CpuSet, IdsBeyondTheLimitAreNeverMembers) {
   EXPECT_FALSE(set.contains(CpuId{kMaxCpus}));
 }
 
+TEST(CpuSet, InsertingASetAddsItsMembers) {
+  CpuSet set = *parse_cpu_list("0,64");
+  set.insert(*parse_cpu_list("1,64,8191"));
+  EXPECT_EQ(set, *parse_cpu_list("0-1,64,8191"));
+}
+
 TEST(ParseCpuList, ReadsTheKernelsForms) {
   EXPECT_EQ(members(*parse_cpu_list("0-3,8\n")), (std::vector<std::uint32_t>{0, 1, 2, 3, 8}));
   EXPECT_EQ(members(*parse_cpu_list("5")), (std::vector<std::uint32_t>{5}));

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "report/text_lines.h"
 
 namespace trapline::report {
 namespace {
 
-constexpr double kPercent = 100;
 constexpr double kNanosecondsPerSecond = 1e9;
 
 // As many whole characters as fit, of which each takes one column as far as one can know here.
@@ -25,9 +22,9 @@ std::string_view cut_to(std::string_view line, std::size_t columns) {
   return line;
 }
 
-CpuSet cpus_of(const std::vector<const SummaryRow*>& rows) {
+CpuSet cpus_of(std::span<const SummaryRow* const> rows) {
   CpuSet cpus;
-  for (const SummaryRow* row : rows) row->cpus.for_each([&](CpuId cpu) { cpus.insert(cpu); });
+  for (const SummaryRow* row : rows) cpus.insert(row->cpus);
   return cpus;
 }
 
@@ -37,9 +34,9 @@ void LiveSummary::draw(fmt::memory_buffer& buffer, const SummaryTable& table, Na
                        std::size_t columns) {
   erase(buffer);
   fmt::memory_buffer line;
-  append_totals(line, table, now);
-  append_line(buffer, line, columns);
   const auto rows = table.by_count();
+  append_totals(line, rows, table.total(), now);
+  append_line(buffer, line, columns);
   for (std::size_t i = 0; i < std::min(rows.size(), kRows); ++i) {
     append_row(line, *rows[i], table.total(), now);
     append_line(buffer, line, columns);
@@ -60,22 +57,21 @@ double LiveSummary::rate(std::uint64_t count, std::uint64_t before, Nanoseconds 
   return seconds > 0 ? static_cast<double>(count - before) / seconds : 0;
 }
 
-void LiveSummary::append_totals(fmt::memory_buffer& line, const SummaryTable& table,
-                                Nanoseconds now) const {
-  const auto rows = table.by_count();
-  const std::uint32_t cpus = cpus_of(rows).count();
-  fmt::format_to(fmt::appender(line), "{:>10} hits in {:.0f} s, {:.0f}/s; {} stack{}, {} CPU{}",
-                 table.total(), seconds_since(began_, now), rate(table.total(), drawn_total_, now),
-                 rows.size(), rows.size() == 1 ? "" : "s", cpus, cpus == 1 ? "" : "s");
+void LiveSummary::append_totals(fmt::memory_buffer& line, std::span<const SummaryRow* const> rows,
+                                std::uint64_t total, Nanoseconds now) const {
+  fmt::format_to(fmt::appender(line), "{:>10} hits in {:.0f} s, {:.0f}/s; ", total,
+                 seconds_since(began_, now), rate(total, drawn_total_, now));
+  append_count(line, rows.size(), "stack");
+  line.append(std::string_view(", "));
+  append_count(line, cpus_of(rows).count(), "CPU");
 }
 
 void LiveSummary::append_row(fmt::memory_buffer& line, const SummaryRow& row, std::uint64_t total,
                              Nanoseconds now) const {
   const auto before = drawn_counts_.find(&row);
   const std::uint64_t count_before = before == drawn_counts_.end() ? 0 : before->second;
-  fmt::format_to(fmt::appender(line), "{:>10} {:>6.1f}%  {:.0f}/s  ", row.count,
-                 kPercent * static_cast<double>(row.count) / static_cast<double>(total),
-                 rate(row.count, count_before, now));
+  append_share(line, row.count, total);
+  fmt::format_to(fmt::appender(line), "{:.0f}/s  ", rate(row.count, count_before, now));
   append_place(line, row.place, row.frames);
 }
 

@@ -8,7 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <unordered_map>
 
 #include "report/summary_table.h"
@@ -36,7 +36,8 @@ class LiveSummary {
  private:
   // Of a count that was `before` when it was drawn last.
   [[nodiscard]] double rate(std::uint64_t count, std::uint64_t before, Nanoseconds now) const;
-  void append_totals(fmt::memory_buffer& line, const SummaryTable& table, Nanoseconds now) const;
+  void append_totals(fmt::memory_buffer& line, std::span<const SummaryRow* const> rows,
+                     std::uint64_t total, Nanoseconds now) const;
   void append_row(fmt::memory_buffer& line, const SummaryRow& row, std::uint64_t total,
                   Nanoseconds now) const;
   void append_line(fmt::memory_buffer& buffer, fmt::memory_buffer& line, std::size_t columns);

@@ -16,7 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kPercent = 100;
 constexpr std::string_view kDetailIndent = "                    ";
 
 void append_line(Output& output, const Json& record) {
@@ -108,11 +107,6 @@ Result<void> SummaryReporter::end(const WatchEnd& end) {
   return format_ == Format::json ? end_json(end) : end_text(end);
 }
 
-void SummaryReporter::append_count(std::uint64_t count) {
-  fmt::format_to(fmt::appender(records_.buffer()), "{:>10} {:>6.1f}%  ", count,
-                 kPercent * static_cast<double>(count) / static_cast<double>(table_.total()));
-}
-
 void SummaryReporter::append_text_value(const MemoryValue& value) {
   if (value.certainty == Certainty::approximate) records_.buffer().push_back('~');
   append_scalar_text(records_.buffer(), value, type_, nullptr);
@@ -121,10 +115,10 @@ void SummaryReporter::append_text_value(const MemoryValue& value) {
 void SummaryReporter::append_row_details(const SummaryRow& row) {
   fmt::memory_buffer& buffer = records_.buffer();
   const std::size_t threads = row.threads.count();
-  const std::uint32_t cpus = row.cpus.count();
-  fmt::format_to(fmt::appender(buffer), "{}by {}{} thread{} on {} CPU{}, from {:.6f} s to {:.6f} s",
-                 kDetailIndent, threads, row.threads.is_full() ? " or more" : "",
-                 threads == 1 ? "" : "s", cpus, cpus == 1 ? "" : "s",
+  fmt::format_to(fmt::appender(buffer), "{}by {}{} thread{} on ", kDetailIndent, threads,
+                 row.threads.is_full() ? " or more" : "", threads == 1 ? "" : "s");
+  append_count(buffer, row.cpus.count(), "CPU");
+  fmt::format_to(fmt::appender(buffer), ", from {:.6f} s to {:.6f} s",
                  seconds_since(*began_, row.first), seconds_since(*began_, row.last));
   if (row.values.lowest().certainty != Certainty::unknown) {
     buffer.append(std::string_view(", new values from "));
@@ -137,7 +131,7 @@ void SummaryReporter::append_row_details(const SummaryRow& row) {
 
 void SummaryReporter::append_text_row(const SummaryRow& row) {
   fmt::memory_buffer& buffer = records_.buffer();
-  append_count(row.count);
+  append_share(buffer, row.count, table_.total());
   append_place(buffer, row.place, row.frames);
   if (!row.instruction.empty()) {
     buffer.append(std::string_view("  ["));
@@ -161,7 +155,7 @@ Result<void> SummaryReporter::end_text(const WatchEnd& end) {
     if (auto settled = records_.settle(); !settled) return settled;
   }
   if (table_.others() > 0) {
-    append_count(table_.others());
+    append_share(records_.buffer(), table_.others(), table_.total());
     fmt::format_to(fmt::appender(records_.buffer()), "other stacks (the table holds {})\n",
                    table_.limit());
   }

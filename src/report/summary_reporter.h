@@ -53,7 +53,6 @@ class SummaryReporter : public Reporter {
   void append_text_row(const SummaryRow& row);
   void append_row_details(const SummaryRow& row);
   void append_json_row(const SummaryRow& row);
-  void append_count(std::uint64_t count);
   void append_text_value(const MemoryValue& value);
 
   Output& records_;

@@ -104,7 +104,7 @@ void SummaryTable::add(const TallyView& tally) {
   row->count += tally.count;
   row->first = std::min(row->first, tally.first);
   row->last = std::max(row->last, tally.last);
-  tally.cpus.for_each([row](CpuId cpu) { row->cpus.insert(cpu); });
+  row->cpus.insert(tally.cpus);
   row->values.add(tally.lowest, type_, length);
   row->values.add(tally.highest, type_, length);
 }

@@ -27,10 +27,6 @@ std::string_view access_words(Access access) {
   return "accesses";
 }
 
-void append_count(fmt::memory_buffer& buffer, std::uint64_t count, std::string_view singular) {
-  fmt::format_to(fmt::appender(buffer), "{} {}{}", count, singular, count == 1 ? "" : "s");
-}
-
 // "0.812 ms", "3.000 s"; never less than it was, since it is told as a bound.
 void append_duration(fmt::memory_buffer& buffer, Nanoseconds duration) {
   constexpr std::uint64_t kThousand = 1'000;
@@ -55,6 +51,16 @@ void append_object(fmt::memory_buffer& buffer, const WatchStart& start) {
 }
 
 }  // namespace
+
+void append_count(fmt::memory_buffer& buffer, std::uint64_t count, std::string_view singular) {
+  fmt::format_to(fmt::appender(buffer), "{} {}{}", count, singular, count == 1 ? "" : "s");
+}
+
+void append_share(fmt::memory_buffer& buffer, std::uint64_t count, std::uint64_t total) {
+  constexpr double kPercent = 100;
+  fmt::format_to(fmt::appender(buffer), "{:>10} {:>6.1f}%  ", count,
+                 kPercent * static_cast<double>(count) / static_cast<double>(total));
+}
 
 void append_start(fmt::memory_buffer& buffer, const WatchStart& start) {
   fmt::format_to(fmt::appender(buffer), "watching {} of ", access_words(start.request.access));

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "report/reporter.h"
 #include "symbols/symbolizer.h"
@@ -21,6 +22,11 @@ void append_lost(fmt::memory_buffer& buffer, std::uint64_t count);
 void append_cpu_event(fmt::memory_buffer& buffer, const CpuEventView& event, Nanoseconds began);
 // "100 hits, 0 lost in 1.000 s: interrupted"
 void append_end(fmt::memory_buffer& buffer, const WatchEnd& end);
+
+// "1 hit", "2 hits".
+void append_count(fmt::memory_buffer& buffer, std::uint64_t count, std::string_view singular);
+// As the first columns of a line: the count, its part of a total, and the space behind them.
+void append_share(fmt::memory_buffer& buffer, std::uint64_t count, std::uint64_t total);
 
 // "bump+0x8 at app.c:42"; "0x401188" if nothing is known.
 void append_frame(fmt::memory_buffer& buffer, const symbols::Frame& frame);

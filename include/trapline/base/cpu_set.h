@@ -23,6 +23,7 @@ class CpuSet {
  public:
   // Ids at or above kMaxCpus are ignored by insert and never contained.
   constexpr void insert(CpuId cpu);
+  constexpr void insert(const CpuSet& others);
   constexpr void erase(CpuId cpu);
   [[nodiscard]] constexpr bool contains(CpuId cpu) const;
   [[nodiscard]] constexpr std::uint32_t count() const;
@@ -48,6 +49,10 @@ class CpuSet {
 constexpr void CpuSet::insert(CpuId cpu) {
   if (cpu.value < kMaxCpus)
     words_[cpu.value / kWordBits] |= std::uint64_t{1} << (cpu.value % kWordBits);
+}
+
+constexpr void CpuSet::insert(const CpuSet& others) {
+  for (std::size_t index = 0; index < words_.size(); ++index) words_[index] |= others.words_[index];
 }
 
 constexpr void CpuSet::erase(CpuId cpu) {
