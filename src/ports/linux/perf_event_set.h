@@ -20,22 +20,6 @@
 
 namespace trapline::linux_port {
 
-struct PerfHitTotal {
-  std::uint64_t hits = 0;
-  bool is_complete = true;  // false: a count could not be read, there may have been more
-
-  // What one event counted; nullopt: it could not be read.
-  void add(std::optional<std::uint64_t> count) {
-    hits += count.value_or(0);
-    is_complete = is_complete && count.has_value();
-  }
-  PerfHitTotal& operator+=(const PerfHitTotal& part) {
-    hits += part.hits;
-    is_complete = is_complete && part.is_complete;
-    return *this;
-  }
-};
-
 class PerfEventSet {
  public:
   // Events are made for the CPUs that have a ring.

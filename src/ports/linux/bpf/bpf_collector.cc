@@ -92,11 +92,10 @@ Result<BpfWatchPrograms> load_programs(const TargetScope& scope, const Plan& pla
   }
 }
 
-std::optional<BpfTallies> tallies_for(const TargetScope& scope, const Plan& plan,
-                                      const CollectorOptions& options) {
-  const trapline_watch_config config = config_for(scope, plan, options);
+std::optional<BpfTallies> tallies_for(const trapline_watch_config& config) {
   if (config.tallies_hits == 0) return std::nullopt;
-  return BpfTallies(*options.tally_order, std::span(config.slots).first(config.slot_count));
+  return BpfTallies(static_cast<ValueOrder>(config.value_order),
+                    std::span(config.slots).first(config.slot_count));
 }
 
 // A watch that is installed.
@@ -114,7 +113,7 @@ class Session {
         installed_(std::move(installed)),
         builder_(plan, options),
         rejects_(!options.conditions.empty()),
-        tallies_(tallies_for(scope, plan, options)) {
+        tallies_(tallies_for(installed_.programs->config())) {
     refresh_descriptors();
   }
 
@@ -276,13 +275,13 @@ void Session::tell_tallies(SampleSink& sink) {
 void Session::tell_missed(SampleSink& sink) {
   // A watch for reads counts what the programs themselves read, and no program runs then.
   if (plan_.slots().front().access == Access::read_write) return;
-  const auto counted = installed_.events.count();
+  const PerfHitTotal counted = installed_.events.total();
   const auto handled = installed_.programs->hit_counts();
-  if (!counted || !handled) {
+  if (!counted.is_complete || !handled) {
     sink.on_lost_uncounted();
-  } else if (*counted > handled->runs) {
+  } else if (counted.hits > handled->runs) {
     sink.on_gap();
-    sink.on_lost(*counted - handled->runs);
+    sink.on_lost(counted.hits - handled->runs);
   }
 }
 

@@ -17,12 +17,6 @@ std::string describe_unwatched(std::size_t count) {
          " of those that started while the watch was being set up may be unwatched";
 }
 
-// nullopt where one is unknown.
-std::optional<std::uint64_t> sum(std::optional<std::uint64_t> a, std::optional<std::uint64_t> b) {
-  if (!a || !b) return std::nullopt;
-  return *a + *b;
-}
-
 }  // namespace
 
 Result<void> BpfEvents::watch_thread(ThreadId tid) {
@@ -98,7 +92,7 @@ void BpfEvents::close_events_of(ThreadId tid) {
   std::erase_if(events_, [&](const Event& event) {
     if (event.tid != tid) return false;
     event.event.disable();
-    closed_count_ = sum(closed_count_, event.event.count());
+    closed_.add(event.event.count());
     return true;
   });
 }
@@ -107,9 +101,9 @@ void BpfEvents::disable() {
   for (const Event& event : events_) event.event.disable();
 }
 
-std::optional<std::uint64_t> BpfEvents::count() const {
-  std::optional<std::uint64_t> total = closed_count_;
-  for (const Event& event : events_) total = sum(total, event.event.count());
+PerfHitTotal BpfEvents::total() const {
+  PerfHitTotal total = closed_;
+  for (const Event& event : events_) total.add(event.event.count());
   return total;
 }
 

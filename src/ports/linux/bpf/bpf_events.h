@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -55,8 +54,8 @@ class BpfEvents {
   }
 
   void disable();
-  // How many hits the kernel counted; nullopt if it does not tell of all.
-  [[nodiscard]] std::optional<std::uint64_t> count() const;
+  // How many hits the kernel counted.
+  [[nodiscard]] PerfHitTotal total() const;
 
  private:
   struct Event {
@@ -80,7 +79,7 @@ class BpfEvents {
   std::vector<perf_event_attr> attributes_;  // by slot
   Explain explain_;
   std::vector<Event> events_;
-  std::optional<std::uint64_t> closed_count_ = 0;  // of hits, by events that are closed
+  PerfHitTotal closed_;  // of events that are closed
 };
 
 }  // namespace trapline::linux_port

@@ -1,5 +1,6 @@
 #include "ports/linux/bpf/bpf_tallies.h"
 
+#include <bit>
 #include <tuple>
 
 #include "ports/linux/bpf/value_order.h"
@@ -16,8 +17,9 @@ static_assert(static_cast<int>(ValueOrder::none) == TRAPLINE_NO_ORDER &&
 
 CpuSet cpus_of(const trapline_tally& tally) {
   CpuSet cpus;
-  for (std::uint32_t cpu = 0; cpu < TRAPLINE_CPU_WORDS * kBitsPerWord; ++cpu) {
-    if ((tally.cpus[cpu / kBitsPerWord] >> (cpu % kBitsPerWord) & 1U) != 0) cpus.insert(CpuId{cpu});
+  for (std::uint32_t word = 0; word < TRAPLINE_CPU_WORDS; ++word) {
+    for (std::uint64_t rest = tally.cpus[word]; rest != 0; rest &= rest - 1)
+      cpus.insert(CpuId{word * kBitsPerWord + static_cast<std::uint32_t>(std::countr_zero(rest))});
   }
   return cpus;
 }

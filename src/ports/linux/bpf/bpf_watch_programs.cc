@@ -183,6 +183,10 @@ Result<BpfWatchPrograms> BpfWatchPrograms::load(const trapline_watch_config& con
   return BpfWatchPrograms(std::move(loaded));
 }
 
+const trapline_watch_config& BpfWatchPrograms::config() const {
+  return loaded_->skeleton->rodata->config;
+}
+
 int BpfWatchPrograms::hit_program() const {
   return bpf_program__fd(loaded_->skeleton->progs.on_hit);
 }

@@ -37,6 +37,8 @@ class BpfWatchPrograms {
   BpfWatchPrograms& operator=(BpfWatchPrograms&& other) noexcept;
   ~BpfWatchPrograms();
 
+  // As it was loaded.
+  [[nodiscard]] const trapline_watch_config& config() const;
   // For the events of a thread.
   [[nodiscard]] int hit_program() const;
   // The threads of all processes that are followed, without those that are ending. With

@@ -215,11 +215,12 @@ int on_hit(struct bpf_perf_event_data* context) {
   record->flags = flags_of(&facts);
   record->old_value = facts.old_value;
   record->new_value = facts.new_value;
-  record->registers = context->regs;
-  record->ip = trapline_instruction_pointer(&record->registers);
-  const int in_kernel = !trapline_is_user_mode(&record->registers);
+  record->ip = trapline_instruction_pointer(&context->regs);
+  const int in_kernel = !trapline_is_user_mode(&context->regs);
   if (in_kernel) record->flags |= TRAPLINE_IN_KERNEL;
+  /* Before what only a record needs. */
   if (config.tallies_hits && is_judged(&facts) && tally_hit(context, record)) return 0;
+  record->registers = context->regs;
   bpf_get_current_comm(record->comm, sizeof record->comm);
   record->user_frames = 0;
   record->kernel_frames = 0;
