@@ -8,8 +8,6 @@
 namespace trapline::report {
 namespace {
 
-constexpr double kNanosecondsPerSecond = 1e9;
-
 // As many whole characters as fit, of which each takes one column as far as one can know here.
 std::string_view cut_to(std::string_view line, std::size_t columns) {
   constexpr unsigned kContinuationMask = 0xc0;

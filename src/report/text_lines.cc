@@ -7,8 +7,6 @@
 namespace trapline::report {
 namespace {
 
-constexpr double kNanosecondsPerSecond = 1e9;
-
 std::string_view basename_of(std::string_view path) {
   return path.substr(path.rfind('/') + 1);
 }

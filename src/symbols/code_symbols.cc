@@ -10,7 +10,7 @@
 namespace trapline::symbols {
 namespace {
 
-struct Candidate {
+struct RankedSymbol {
   Dwarf_Addr start = 0;
   Dwarf_Addr size = 0;
   Dwarf_Addr section_end = 0;
@@ -65,9 +65,9 @@ class Sections {
 };
 
 // Those that `is_wanted`, in sections with all of `flags`; by address, the better ones last.
-std::vector<Candidate> symbols_of(Dwfl_Module* module, bool (*is_wanted)(const GElf_Sym&),
-                                  GElf_Xword flags) {
-  std::vector<Candidate> candidates;
+std::vector<RankedSymbol> symbols_of(Dwfl_Module* module, bool (*is_wanted)(const GElf_Sym&),
+                                     GElf_Xword flags) {
+  std::vector<RankedSymbol> candidates;
   Sections sections;
   const int count = dwfl_module_getsymtab(module);
   for (int number = 0; number < count; ++number) {
@@ -88,7 +88,7 @@ std::vector<Candidate> symbols_of(Dwfl_Module* module, bool (*is_wanted)(const G
     candidates.push_back(
         {address, symbol.st_size, *section_end, binding_rank(symbol), -underscores, number});
   }
-  std::ranges::sort(candidates, {}, &Candidate::rank);
+  std::ranges::sort(candidates, {}, &RankedSymbol::rank);
   return candidates;
 }
 
@@ -106,14 +106,15 @@ std::optional<PlacedSymbol> find_in(Dwfl_Module* module, const RangeMap<int>& sy
 }  // namespace
 
 CodeSymbols::CodeSymbols(Dwfl_Module* module) : module_(module) {
-  const std::vector<Candidate> candidates = symbols_of(module, names_code, SHF_EXECINSTR);
+  const std::vector<RankedSymbol> candidates = symbols_of(module, names_code, SHF_EXECINSTR);
   for (std::size_t index = 0; index < candidates.size(); ++index) {
-    const Candidate& candidate = candidates[index];
+    const RankedSymbol& candidate = candidates[index];
     if (candidate.size != 0) {
       sized_.add(candidate.start, candidate.start + candidate.size, candidate.number);
       continue;
     }
-    const auto next = std::ranges::upper_bound(candidates, candidate.start, {}, &Candidate::start);
+    const auto next =
+        std::ranges::upper_bound(candidates, candidate.start, {}, &RankedSymbol::start);
     const Dwarf_Addr end = next == candidates.end() ? candidate.section_end
                                                     : std::min(next->start, candidate.section_end);
     labels_.add(candidate.start, end, candidate.number);
@@ -131,7 +132,7 @@ std::optional<PlacedSymbol> CodeSymbols::label_before(Dwarf_Addr address) const 
 }
 
 DataSymbols::DataSymbols(Dwfl_Module* module) : module_(module) {
-  for (const Candidate& candidate : symbols_of(module, names_data, SHF_ALLOC))
+  for (const RankedSymbol& candidate : symbols_of(module, names_data, SHF_ALLOC))
     sized_.add(candidate.start, candidate.start + candidate.size, candidate.number);
   sized_.finish();
 }

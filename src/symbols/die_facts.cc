@@ -55,4 +55,13 @@ std::optional<std::uint64_t> unsigned_attribute(Dwarf_Die& die, unsigned name) {
   return value;
 }
 
+std::optional<Dwarf_Addr> entry_of(Dwarf_Die& function) {
+  Dwarf_Addr entry = 0;
+  if (dwarf_entrypc(&function, &entry) == 0) return entry;
+  Dwarf_Addr base = 0;
+  Dwarf_Addr end = 0;
+  if (dwarf_ranges(&function, 0, &base, &entry, &end) > 0) return entry;
+  return std::nullopt;
+}
+
 }  // namespace trapline::symbols

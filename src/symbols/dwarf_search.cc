@@ -8,12 +8,12 @@
 #include <unordered_map>
 #include <utility>
 
+#include "symbols/die_facts.h"
 #include "symbols/unit_filter.h"
 
 namespace trapline::symbols {
 namespace {
 
-constexpr int kMaxDepth = 64;  // of nested scopes
 // A definition refers to a declaration, an inlined copy to the definition: references are at most
 // this many deep.
 constexpr int kMaxRounds = 3;
@@ -103,7 +103,7 @@ class Walker {
 
   void walk() {
     Dwarf_Die unit = places_.unit;
-    walk_children(unit, places_.end, kMaxDepth);
+    walk_children(unit, places_.end, kMaxScopeDepth);
   }
 
  private:

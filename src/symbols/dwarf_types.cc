@@ -7,8 +7,6 @@
 namespace trapline::symbols {
 namespace {
 
-constexpr int kMaxDepth = 64;  // of nested types: DWARF that is deeper is damaged
-
 int tag_of(const DwarfType& type) {
   Dwarf_Die die = type.die;
   return dwarf_tag(&die);
@@ -207,7 +205,7 @@ std::optional<ByteCount> size_of(const DwarfType& type) {
 }
 
 std::string name_of(const DwarfType& type) {
-  return name_of(type, kMaxDepth);
+  return name_of(type, kMaxTypeDepth);
 }
 
 bool is_pointer(const DwarfType& type) {
@@ -252,7 +250,7 @@ void for_each_member(const DwarfType& aggregate,
 
 std::optional<Member> find_member(const DwarfType& aggregate, std::string_view name,
                                   std::vector<std::string>* names) {
-  return find_member(aggregate, name, names, kMaxDepth);
+  return find_member(aggregate, name, names, kMaxTypeDepth);
 }
 
 std::optional<Element> element_of(const DwarfType& array) {

@@ -16,6 +16,9 @@
 
 namespace trapline::symbols {
 
+// Of nested types: DWARF that is deeper is damaged.
+inline constexpr int kMaxTypeDepth = 64;
+
 // A type as a place in memory has it. Of an array, `dimensions_used` leading dimensions are already
 // indexed away.
 struct DwarfType {

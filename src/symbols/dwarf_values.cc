@@ -13,7 +13,6 @@
 namespace trapline::symbols {
 namespace {
 
-constexpr int kMaxDepth = 64;      // of nested types: DWARF that is deeper is damaged
 constexpr int kMaxParts = 10'000;  // of a whole type: some hundred times what registers can watch
 constexpr std::uint64_t kWordBytes = 8;
 constexpr std::uint64_t kBitsPerByte = 8;
@@ -96,7 +95,7 @@ ValueType* wrapped_scalar(ValueType& value) {
 
 class TypeReader {
  public:
-  [[nodiscard]] ValueType read_object(const DwarfType& type, int depth = kMaxDepth) {
+  [[nodiscard]] ValueType read_object(const DwarfType& type, int depth = kMaxTypeDepth) {
     ValueType value = read(type, depth);
     if (is_union(type)) return value;
     ValueType* const scalar = wrapped_scalar(value);
@@ -104,7 +103,7 @@ class TypeReader {
   }
 
   [[nodiscard]] ValueType read_object(const DwarfType& type, const BitField& field) {
-    ValueType value = read(type, kMaxDepth);
+    ValueType value = read(type, kMaxTypeDepth);
     value.length = field.bytes;
     value.bits = field.bits;
     arrange_enumerators(value);
@@ -164,7 +163,7 @@ class TypeReader {
     bool is_complete = depth > 0;
     if (!is_complete) return;
     for_each_member(aggregate, [&](std::string_view name, const Member& member) {
-      if (member.is_in_virtual_base || !has_data(member.type, kMaxDepth)) return true;
+      if (member.is_in_virtual_base || !has_data(member.type, kMaxTypeDepth)) return true;
       is_complete = --parts_left_ >= 0;
       if (!is_complete) return false;
       value.parts.push_back(

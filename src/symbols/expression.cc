@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "symbols/qualified_name.h"
+
 namespace trapline::symbols {
 namespace {
 
@@ -11,13 +13,6 @@ bool is_space(char c) {
 }
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-bool is_name_start(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
-bool is_name_part(char c) {
-  return is_name_start(c) || is_digit(c);
 }
 
 std::optional<std::uint64_t> digit_value(char c, std::uint64_t base) {

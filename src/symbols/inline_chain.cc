@@ -5,7 +5,7 @@
 namespace trapline::symbols {
 namespace {
 
-constexpr int kMaxDepth = 128;
+constexpr int kMaxInlineDepth = 128;
 
 // Extends the chain with what lies below `parent` at `address`; true once the innermost was found.
 bool descend(Dwarf_Die& parent, Dwarf_Addr address, std::vector<Dwarf_Die>& chain, int depth) {
@@ -29,7 +29,7 @@ bool descend(Dwarf_Die& parent, Dwarf_Addr address, std::vector<Dwarf_Die>& chai
 std::vector<Dwarf_Die> inline_chain(const Dwarf_Die& function, Dwarf_Addr address) {
   std::vector<Dwarf_Die> chain{function};
   Dwarf_Die root = function;
-  descend(root, address, chain, kMaxDepth);
+  descend(root, address, chain, kMaxInlineDepth);
   return chain;
 }
 

@@ -20,7 +20,7 @@
 namespace trapline::symbols {
 namespace {
 
-constexpr std::size_t kMaxListed = 8;
+constexpr std::size_t kMaxLabels = 8;
 // Debian's packages without debug information have this in place of a System.map; of what follows,
 // older ones leave "<version>" for the reader to fill in (debian/rules.real).
 constexpr std::string_view kStub = "The real System.map is in the ";
@@ -191,7 +191,7 @@ Failure ambiguous(std::string_view name, SymbolClass kind, const std::vector<Mat
   const bool is_variable = kind == SymbolClass::variable;
   std::vector<std::string> labels;
   for (const Match& match : found) {
-    if (labels.size() == kMaxListed) break;
+    if (labels.size() == kMaxLabels) break;
     const auto length = length_of(name, list.scan.room_at(match.address));
     labels.push_back(
         fmt::format("'*{:#x}{}'{}", list.moved(match),

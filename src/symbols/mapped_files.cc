@@ -22,6 +22,7 @@
 
 #include "symbols/candidate_names.h"
 #include "symbols/elf_symbols.h"
+#include "symbols/module_path.h"
 #include "symbols/process_image.h"
 #include "symbols/qualified_name.h"
 #include "symbols/resolver.h"
@@ -31,8 +32,7 @@
 namespace trapline::symbols {
 namespace {
 
-constexpr std::size_t kMaxListed = 8;
-constexpr std::string_view kDeleted = " (deleted)";
+constexpr std::size_t kMaxPlaces = 8;
 
 class OpenFile {
  public:
@@ -212,11 +212,6 @@ Result<MappedFile> open_file(const std::string& path, std::string_view name) {
   return mapped;
 }
 
-std::string_view without_deleted(std::string_view path) {
-  if (path.ends_with(kDeleted)) path.remove_suffix(kDeleted.size());
-  return path;
-}
-
 // A file that some process runs.
 struct RunningFile {
   FileIdentity identity;
@@ -242,7 +237,7 @@ std::optional<std::string> place_of(const RunningFile& file) {
 Failure several_files(std::string_view name, const std::vector<RunningFile>& files) {
   std::vector<std::string> places;
   for (const RunningFile& file : files) {
-    if (places.size() < kMaxListed) places.push_back(place_of(file).value_or(file.places.front()));
+    if (places.size() < kMaxPlaces) places.push_back(place_of(file).value_or(file.places.front()));
   }
   const std::size_t more = files.size() - places.size();
   return {Error{ErrorCode::ambiguous_name},

@@ -4,9 +4,11 @@
 #include <string_view>
 #include <utility>
 
+#include "symbols/die_facts.h"
 #include "symbols/elf_symbols.h"
 #include "symbols/function_name.h"
 #include "symbols/inline_chain.h"
+#include "symbols/module_path.h"
 #include "symbols/source_lines.h"
 
 namespace trapline::symbols {
@@ -14,20 +16,6 @@ namespace {
 
 // Call-frame rows looked at, backwards, for the start of a function without a symbol.
 constexpr int kMaxRows = 4096;
-
-std::string basename_of(std::string_view path) {
-  return std::string(path.substr(path.rfind('/') + 1));
-}
-
-// A function in several pieces names its entry only by listing that piece first.
-Dwarf_Addr entry_of(Dwarf_Die& function) {
-  Dwarf_Addr entry = 0;
-  if (dwarf_entrypc(&function, &entry) == 0) return entry;
-  Dwarf_Addr base = 0;
-  Dwarf_Addr end = 0;
-  dwarf_ranges(&function, 0, &base, &entry, &end);
-  return entry;
-}
 
 }  // namespace
 

@@ -16,17 +16,6 @@
 namespace trapline::symbols {
 namespace {
 
-// Where a function is entered. One in several pieces has no single extent; its first piece is the
-// one with the entry.
-std::optional<Dwarf_Addr> entry_of(Dwarf_Die function) {
-  Dwarf_Addr entry = 0;
-  if (dwarf_entrypc(&function, &entry) == 0) return entry;
-  Dwarf_Addr base = 0;
-  Dwarf_Addr end = 0;
-  if (dwarf_ranges(&function, 0, &base, &entry, &end) > 0) return entry;
-  return std::nullopt;
-}
-
 // Constructors and destructors come in variants ("C1" with virtual bases, "C2" without) that people
 // do not tell apart.
 bool are_variants(const std::string& one, const std::string& other) {

@@ -14,11 +14,12 @@
 #include <string_view>
 #include <utility>
 
+#include "symbols/module_path.h"
+
 namespace trapline::symbols {
 namespace {
 
 constexpr std::size_t kMaxLinks = 65536;  // a list longer than this is damaged
-constexpr std::string_view kDeleted = " (deleted)";
 
 // The little of a process's memory that is needed here.
 class ProcessMemory {

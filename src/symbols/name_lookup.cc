@@ -13,6 +13,7 @@
 #include "symbols/elf_symbols.h"
 #include "symbols/module_names.h"
 #include "symbols/module_order.h"
+#include "symbols/module_path.h"
 #include "symbols/nearest_names.h"
 
 namespace trapline::symbols {
@@ -22,10 +23,6 @@ constexpr std::size_t kMaxCandidates = 8;
 // Read for "did you mean": enough for any program, bounded for the giants.
 constexpr std::size_t kMaxUnitsForNames = 2000;
 constexpr std::size_t kMaxSymbolsForNames = 200'000;
-
-std::string basename_of(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);
-}
 
 // The search for one name through the modules of a process.
 class Lookup {

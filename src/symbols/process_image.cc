@@ -13,10 +13,10 @@
 #include <string_view>
 #include <utility>
 
+#include "symbols/module_path.h"
+
 namespace trapline::symbols {
 namespace {
-
-constexpr std::string_view kDeleted = " (deleted)";
 
 // The process's own view of files, held open: a short command has ended before its hits are looked
 // at.

@@ -9,11 +9,6 @@ namespace {
 
 constexpr std::string_view kOperator = "operator";
 
-bool is_name_part(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '$' || static_cast<unsigned char>(c) >= 0x80;
-}
-
 bool is_operator(std::string_view component) {
   return component.starts_with(kOperator) &&
          (component.size() == kOperator.size() || !is_name_part(component[kOperator.size()]));

@@ -12,6 +12,15 @@
 
 namespace trapline::symbols {
 
+// What identifiers are made of; any byte of a character beyond ASCII may be part of one.
+[[nodiscard]] constexpr bool is_name_start(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+[[nodiscard]] constexpr bool is_name_part(char c) {
+  return is_name_start(c) || (c >= '0' && c <= '9');
+}
+
 inline constexpr std::string_view kAnonymousNamespace = "(anonymous namespace)";
 
 // One component of a qualified name.

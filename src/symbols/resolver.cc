@@ -6,14 +6,11 @@
 #include <utility>
 
 #include "symbols/access_path.h"
+#include "symbols/module_path.h"
 #include "symbols/name_lookup.h"
 
 namespace trapline::symbols {
 namespace {
-
-std::string basename_of(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);
-}
 
 Result<ResolvedObject> resolve_address(const ExplicitAddress& wanted, MemoryReader& memory) {
   ResolvedObject object;

@@ -2,11 +2,10 @@
 
 #include <dwarf.h>
 
+#include "symbols/die_facts.h"
+
 namespace trapline::symbols {
 namespace {
-
-// Scopes nest by what people write; the bound is for damaged DWARF.
-constexpr int kMaxDepth = 64;
 
 bool may_hold_functions(int tag) {
   switch (tag) {
@@ -37,7 +36,7 @@ Dwarf_Die unit_with_functions(Dwarf_Die unit) {
 
 UnitFunctions::UnitFunctions(Dwarf_Die unit) {
   Dwarf_Die root = unit_with_functions(unit);
-  collect(root, kMaxDepth);
+  collect(root, kMaxScopeDepth);
   pieces_.finish();
 }
 

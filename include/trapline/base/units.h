@@ -24,4 +24,7 @@ using ProcessId = Quantity<struct ProcessIdTag, std::int32_t>;  // a thread grou
 using ThreadId = Quantity<struct ThreadIdTag, std::int32_t>;    // one thread, as Linux's tid
 using SlotIndex = Quantity<struct SlotIndexTag, std::uint8_t>;  // one debug register pair
 
+inline constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
+inline constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
+
 }  // namespace trapline

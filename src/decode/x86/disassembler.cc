@@ -115,7 +115,7 @@ struct Disassembler::Impl {
 
 namespace {
 
-constexpr std::uint64_t kWordBytes = 8;
+constexpr std::uint64_t kStackWordBytes = 8;
 
 bool has_16_bit_operand(const cs_insn& instruction) {
   constexpr std::uint8_t kOperandSizePrefix = 0x66;
@@ -123,7 +123,7 @@ bool has_16_bit_operand(const cs_insn& instruction) {
 }
 
 ByteCount stack_slot(const cs_insn& instruction) {
-  return ByteCount{has_16_bit_operand(instruction) ? 2 : kWordBytes};
+  return ByteCount{has_16_bit_operand(instruction) ? 2 : kStackWordBytes};
 }
 
 // What a push leaves in memory.
@@ -163,8 +163,8 @@ std::optional<MemoryOperand> implied_operand(const cs_insn& instruction) {
     case X86_INS_PUSHFQ: {
       // Below the old stack pointer, which is where the new one points.
       const bool is_call = instruction.id == X86_INS_CALL;
-      auto memory =
-          at_register(X86Register::sp, is_call ? ByteCount{kWordBytes} : stack_slot(instruction));
+      auto memory = at_register(X86Register::sp,
+                                is_call ? ByteCount{kStackWordBytes} : stack_slot(instruction));
       memory.writes = true;
       return memory;
     }
@@ -180,7 +180,7 @@ std::optional<MemoryOperand> implied_operand(const cs_insn& instruction) {
       return memory;
     }
     case X86_INS_ENTER: {
-      auto memory = at_register(X86Register::bp, ByteCount{kWordBytes});
+      auto memory = at_register(X86Register::bp, ByteCount{kStackWordBytes});
       memory.writes = true;
       memory.is_computable = x86.operands[1].imm == 0;  // deeper ones copy frame pointers besides
       return memory;

@@ -9,7 +9,6 @@
 namespace trapline::armv7_virt::timer {
 namespace {
 
-constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::uint32_t kEnable = 1;  // CNTV_CTL.ENABLE, and not IMASK
 
 }  // namespace

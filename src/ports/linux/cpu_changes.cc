@@ -14,7 +14,7 @@ using Completeness = UeventSocket::Completeness;
 
 // How often to look before giving up. A look takes microseconds for each CPU, taking one down or up
 // milliseconds, and the kernel does one at a time.
-constexpr int kAttempts = 32;
+constexpr int kReadAttempts = 32;
 
 class SystemEvidence final : public CpuEvidence {
  public:
@@ -66,7 +66,7 @@ std::expected<CpuSnapshot, Error> look(CpuEvidence& evidence) {
 // Looks until nothing is sent meanwhile. `meanwhile` gets what was.
 std::expected<CpuSnapshot, Error> look_when_quiet(
     CpuEvidence& evidence, const std::function<void(std::span<const CpuUevent>)>& meanwhile) {
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     auto found = look(evidence);
     if (!found) return found;
     std::vector<CpuUevent> events;

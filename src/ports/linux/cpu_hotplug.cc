@@ -23,6 +23,7 @@
 #include "ports/linux/cpu_files.h"
 #include "ports/linux/file_descriptor.h"
 #include "ports/linux/proc_fs.h"
+#include "trapline/base/units.h"
 
 namespace trapline {
 namespace {
@@ -32,8 +33,6 @@ using linux_port::CpuChangeSource;
 using linux_port::CpuFiles;
 using linux_port::FileDescriptor;
 using linux_port::LinuxHotplugPort;
-
-constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
 
 static_assert(HotplugPort<LinuxHotplugPort>);
 

@@ -2,7 +2,6 @@
 
 #include <linux/perf_event.h>
 
-#include <charconv>
 #include <cstring>
 #include <ctime>
 #include <span>
@@ -13,6 +12,7 @@
 
 #include "ports/linux/perf_records.h"
 #include "ports/linux/proc_fs.h"
+#include "ports/linux/whole_number.h"
 
 namespace trapline::linux_port {
 namespace {
@@ -36,10 +36,8 @@ perf_event_attr switch_attributes() {
 std::optional<CpuId> cpu_of(std::string_view name) {
   if (!name.starts_with(kThreadPrefix)) return std::nullopt;
   name.remove_prefix(kThreadPrefix.size());
-  CpuId cpu;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), cpu.value);
-  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
-  return cpu;
+  const auto cpu = parse_whole<std::uint32_t>(name);
+  return cpu ? std::optional(CpuId{*cpu}) : std::nullopt;
 }
 
 // The thread begins to run, as opposed to stopping.

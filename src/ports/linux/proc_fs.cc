@@ -7,26 +7,17 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
 #include <utility>
 
 #include "ports/linux/file_descriptor.h"
+#include "ports/linux/whole_number.h"
 
 namespace trapline::linux_port {
 namespace {
 
 constexpr Error kBadSyntax{ErrorCode::bad_syntax};
-
-// The whole of `text` as a number; nullopt if anything else is in it.
-template <typename Number>
-std::optional<Number> parse_whole(std::string_view text, int base = 10) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 // What stands before `separator`, which is taken away with it; all of it if there is none.
 std::string_view take_until(std::string_view& text, char separator) {

@@ -17,6 +17,7 @@
 #include "ports/linux/proc_fs.h"
 #include "ports/linux/ptrace_guard.h"
 #include "ports/linux/ptrace_tracer.h"
+#include "trapline/base/units.h"
 #include "trapline/watch/slot_table.h"
 
 namespace trapline::linux_port {
@@ -29,7 +30,7 @@ constexpr int kPollMs = 5;
 constexpr Nanoseconds kDrainInterval{50'000'000};
 
 std::uint64_t now_ms() {
-  return monotonic_now().value / 1'000'000;
+  return monotonic_now().value / kNanosecondsPerMillisecond;
 }
 
 // What happened before anybody listened.

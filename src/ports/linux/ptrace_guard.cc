@@ -25,7 +25,7 @@ constexpr std::int32_t kDismissed = 0;
 
 // The tracer's death takes a moment between closing the socket and letting go; a thread that cannot
 // be traced for longer than this is somebody else's.
-constexpr int kAttempts = 20'000;
+constexpr int kStopAttempts = 20'000;
 constexpr useconds_t kRetryMicroseconds = 50;
 
 // Clears a thread that has stopped, and lets it go as soon as no hit is queued in it.
@@ -64,7 +64,7 @@ void rescue(const std::vector<ProcessId>& pids) {
     if (const auto tids = list_threads(pid))
       pending.insert(pending.end(), tids->begin(), tids->end());
   }
-  for (int attempt = 0; attempt < kAttempts && !pending.empty(); ++attempt) {
+  for (int attempt = 0; attempt < kStopAttempts && !pending.empty(); ++attempt) {
     std::erase_if(pending, catch_thread);
     while (handle_next(WNOHANG)) {
     }

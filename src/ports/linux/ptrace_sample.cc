@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <span>
 #include <string>
 
 #include "ports/linux/file_descriptor.h"
 #include "ports/linux/perf_arch.h"
+#include "ports/linux/whole_number.h"
 
 namespace trapline::linux_port {
 namespace {
@@ -48,14 +48,6 @@ class StackWindow {
   std::size_t length_ = 0;
 };
 
-template <typename Number>
-std::optional<Number> parse_number(std::string_view text) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 ByteCount length_of(const Plan& plan) {
   const SlotRequest& last = plan.slots().back();
   return last.address + last.length - plan.slots().front().address;
@@ -80,11 +72,11 @@ std::optional<ThreadStat> parse_thread_stat(std::string_view text) {
     const std::string_view word = rest.substr(0, rest.find_first_of(" \n"));
     rest.remove_prefix(word.size());
     if (field == kParent) {
-      const auto parent = parse_number<std::int32_t>(word);
+      const auto parent = parse_whole<std::int32_t>(word);
       if (!parent) return std::nullopt;
       stat.parent = ProcessId{*parent};
     } else if (field == kProcessor) {
-      const auto cpu = parse_number<std::uint32_t>(word);
+      const auto cpu = parse_whole<std::uint32_t>(word);
       if (!cpu) return std::nullopt;
       stat.cpu = CpuId{*cpu};
     }

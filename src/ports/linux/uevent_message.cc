@@ -1,7 +1,6 @@
 #include "ports/linux/uevent_message.h"
 
-#include <charconv>
-
+#include "ports/linux/whole_number.h"
 #include "trapline/base/cpu_set.h"
 
 namespace trapline::linux_port {
@@ -9,19 +8,16 @@ namespace {
 
 constexpr std::string_view kFolder = "/devices/system/cpu/cpu";
 
-// The whole of `text` as the kernel prints a number.
+// As parse_whole, without the leading zeros that the kernel does not print.
 template <typename Number>
-std::optional<Number> parse_number(std::string_view text) {
+std::optional<Number> parse_plain(std::string_view text) {
   if (text.size() > 1 && text.front() == '0') return std::nullopt;
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
+  return parse_whole<Number>(text);
 }
 
 std::optional<CpuId> parse_device(std::string_view path) {
   if (!path.starts_with(kFolder)) return std::nullopt;
-  const auto number = parse_number<std::uint32_t>(path.substr(kFolder.size()));
+  const auto number = parse_plain<std::uint32_t>(path.substr(kFolder.size()));
   if (!number || *number >= kMaxCpus) return std::nullopt;
   return CpuId{*number};
 }
@@ -76,7 +72,7 @@ std::optional<CpuUevent> parse_cpu_uevent(std::string_view message) {
 
   const auto online = parse_action(fields.action);
   const auto cpu = parse_device(fields.device);
-  const auto sequence = parse_number<std::uint64_t>(fields.sequence);
+  const auto sequence = parse_plain<std::uint64_t>(fields.sequence);
   if (!online || !cpu || !sequence) return std::nullopt;
   return CpuUevent{*cpu, *online, *sequence};
 }

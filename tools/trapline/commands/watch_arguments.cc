@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "tools/trapline/watch/when_conditions.h"
+#include "trapline/base/units.h"
 #include "trapline/watch/condition.h"
 
 namespace trapline::command {
 namespace {
 
-constexpr double kNanosecondsPerSecond = 1e9;
 // The longest, 31 years, still fits into Nanoseconds when the clock is added.
 constexpr double kShortestSeconds = 0.001;
 constexpr double kLongestSeconds = 1e9;

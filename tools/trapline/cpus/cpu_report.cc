@@ -7,9 +7,6 @@
 namespace trapline::command {
 namespace {
 
-constexpr double kNanosecondsPerSecond = 1e9;
-constexpr double kNanosecondsPerMillisecond = 1e6;
-
 double seconds(Nanoseconds from, Nanoseconds to) {
   return static_cast<double>(to.value - from.value) / kNanosecondsPerSecond;
 }

@@ -18,8 +18,6 @@ namespace {
 
 using linux_port::monotonic_now;
 
-constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
-constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
 // How long an unloaded library may go unnoticed. Reading the map of a process with 1 000 mappings
 // takes 1 ms.
 constexpr Nanoseconds kMappingCheckInterval{250 * kNanosecondsPerMillisecond};
