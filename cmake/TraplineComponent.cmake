@@ -20,6 +20,7 @@ function(trapline_component NAME)
 
   if(ARG_SOURCES)
     add_library(${target} STATIC ${ARG_SOURCES})
+    trapline_compile_together(${target})
     set(scope PUBLIC)
     target_link_libraries(${target} PRIVATE trapline_build_flags ${ARG_PRIVATE_DEPS})
     if(ARG_CORE)
@@ -32,6 +33,25 @@ function(trapline_component NAME)
   target_include_directories(${target} ${scope} $<BUILD_INTERFACE:${view}>)
   foreach(dep IN LISTS ARG_DEPS)
     target_link_libraries(${target} ${scope} ${dep})
+  endforeach()
+endfunction()
+
+# trapline_compile_together(TARGET): with TRAPLINE_TOGETHER, compiles a target's sources of one folder as one, at most
+# twelve at a time. Most of a compilation goes into headers. It asks of a folder that no two of its files use one name for two things
+# in their unnamed namespaces; the build dev compiles each file alone, so each includes what it needs.
+function(trapline_compile_together TARGET)
+  if(NOT TRAPLINE_TOGETHER)
+    return()
+  endif()
+  set_target_properties(${TARGET} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  get_target_property(sources ${TARGET} SOURCES)
+  foreach(source IN LISTS sources)
+    get_filename_component(folder "${source}" DIRECTORY)
+    string(MAKE_C_IDENTIFIER "${folder}" folder)
+    math(EXPR batch "${sources_in_${folder}} + 0")
+    math(EXPR sources_in_${folder} "${batch} + 1")
+    math(EXPR batch "${batch} / 12")
+    set_source_files_properties(${source} PROPERTIES UNITY_GROUP folder_${folder}_${batch})
   endforeach()
 endfunction()
 

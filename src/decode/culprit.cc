@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/value_bytes.h"
 #include "decode/instruction.h"
 #include "decode/instruction_walk.h"
 
@@ -14,7 +15,6 @@ namespace {
 // Trap addresses remembered before the cache starts afresh: a watch has a handful of writers, a
 // wild one thousands.
 constexpr std::size_t kCacheLimit = 16384;
-constexpr std::uint64_t kWordBytes = 8;
 
 bool overlaps(RemoteAddress a, ByteCount a_length, RemoteAddress b, ByteCount b_length) {
   return (b - a).value < a_length.value || (a - b).value < b_length.value;
@@ -68,13 +68,6 @@ std::optional<AccessedBytes> accessed_by(const Instruction& instruction,
   return accessed;
 }
 
-// The low `length` bytes of `bits`.
-std::uint64_t truncate(std::uint64_t bits, ByteCount length) {
-  constexpr unsigned kBitsPerByte = 8;
-  if (length.value >= kWordBytes) return bits;
-  return bits & ((std::uint64_t{1} << (length.value * kBitsPerByte)) - 1);
-}
-
 // The watched value before the store.
 struct OldValue {
   RemoteAddress address;
@@ -122,11 +115,9 @@ std::optional<std::uint64_t> source_of(const StoreEffect& effect, const UserRegi
 
 // `bits` moved by whole bytes: to higher addresses if `bytes` is positive.
 std::uint64_t shift_bytes(std::uint64_t bits, std::int64_t bytes) {
-  constexpr std::int64_t kBitsPerByte = 8;
-  if (bytes <= -static_cast<std::int64_t>(kWordBytes) ||
-      bytes >= static_cast<std::int64_t>(kWordBytes))
-    return 0;
-  return bytes >= 0 ? bits << (bytes * kBitsPerByte) : bits >> (-bytes * kBitsPerByte);
+  const auto distance = static_cast<std::uint64_t>(bytes < 0 ? -bytes : bytes);
+  if (distance >= kWordBytes) return 0;
+  return bytes >= 0 ? bits << (distance * kBitsPerByte) : bits >> (distance * kBitsPerByte);
 }
 
 // The value with the store laid over it. What the store does not cover, and what arithmetic starts
@@ -142,13 +133,13 @@ std::optional<StoredValue> overlay(const OldValue& value, const StoredRange& sto
   if (kind != StoreEffect::Kind::assign) {
     // Carries and borrows need every byte of the operand.
     if (!value.bits || !lies_inside) return std::nullopt;
-    stored = combine(kind, truncate(shift_bytes(*value.bits, -offset), store.size), source);
+    stored = combine(kind, low_bytes(shift_bytes(*value.bits, -offset), store.size), source);
   }
-  const std::uint64_t mask = shift_bytes(truncate(~std::uint64_t{0}, store.size), offset);
-  const std::uint64_t laid = shift_bytes(truncate(stored, store.size), offset);
+  const std::uint64_t mask = shift_bytes(low_bytes(~std::uint64_t{0}, store.size), offset);
+  const std::uint64_t laid = shift_bytes(low_bytes(stored, store.size), offset);
   if (!covers_value && !value.bits) return std::nullopt;
   const bool depends_on_old = !covers_value || kind != StoreEffect::Kind::assign;
-  return StoredValue{truncate((value.bits.value_or(0) & ~mask) | laid, value.length),
+  return StoredValue{low_bytes((value.bits.value_or(0) & ~mask) | laid, value.length),
                      depends_on_old};
 }
 

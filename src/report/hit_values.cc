@@ -2,13 +2,12 @@
 
 #include <algorithm>
 
+#include "base/value_bytes.h"
 #include "report/value_text.h"
 
 namespace trapline::report {
 namespace {
 
-constexpr std::uint64_t kWordBytes = 8;
-constexpr std::uint64_t kBitsPerByte = 8;
 // Far more than the parts of what debug registers can cover.
 constexpr std::size_t kMaxPlaces = 4096;
 

@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/value_bytes.h"
+
 namespace trapline::report {
 namespace {
 
 using symbols::ValuePart;
 using symbols::ValueType;
-
-constexpr std::uint64_t kBitsPerByte = 8;
 
 struct Bits {
   std::uint64_t begin = 0;

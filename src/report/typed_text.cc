@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/value_bytes.h"
 #include "report/enumerator_text.h"
 #include "report/printable.h"
 #include "report/value_text.h"
@@ -14,8 +15,6 @@ namespace {
 using symbols::ValueKind;
 using symbols::ValuePart;
 using symbols::ValueType;
-
-constexpr std::uint64_t kBitsPerByte = 8;
 
 bool append_pointer(fmt::memory_buffer& buffer, const MemoryValue& value, const ValueType& type,
                     symbols::AddressNames* names) {

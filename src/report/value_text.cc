@@ -6,14 +6,13 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/value_bytes.h"
+
 namespace trapline::report {
 namespace {
 
 using symbols::ValueKind;
 using symbols::ValueType;
-
-constexpr std::uint64_t kWordBytes = 8;
-constexpr unsigned kBitsPerByte = 8;
 
 // What the bytes can be read as.
 enum class Reading : std::uint8_t {

@@ -2,6 +2,7 @@
 
 #include <dwarf.h>
 
+#include "base/value_bytes.h"
 #include "symbols/die_facts.h"
 
 namespace trapline::symbols {
@@ -47,8 +48,6 @@ std::vector<std::optional<std::uint64_t>> dimensions_of(const DwarfType& array) 
   });
   return dimensions;
 }
-
-constexpr std::uint64_t kBitsPerByte = 8;
 
 // nullopt if only the object itself tells (a virtual base class).
 std::optional<std::uint64_t> member_offset(Dwarf_Die& member) {

@@ -8,14 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/value_bytes.h"
 #include "symbols/die_facts.h"
 
 namespace trapline::symbols {
 namespace {
 
 constexpr int kMaxParts = 10'000;  // of a whole type: some hundred times what registers can watch
-constexpr std::uint64_t kWordBytes = 8;
-constexpr std::uint64_t kBitsPerByte = 8;
 
 ValueKind kind_of_base(Dwarf_Die& die) {
   switch (unsigned_attribute(die, DW_AT_encoding).value_or(0)) {
@@ -49,17 +48,12 @@ bool is_char(Dwarf_Die& die) {
   return dwarf_tag(&die) == DW_TAG_base_type && (text == "char" || text == "char8_t");
 }
 
-std::uint64_t cut_to(std::uint64_t bits, ByteCount length) {
-  if (length.value >= kWordBytes) return bits;
-  return bits & ((std::uint64_t{1} << (length.value * kBitsPerByte)) - 1);
-}
-
 // Cuts them to the type's length and puts them into their order.
 void arrange_enumerators(ValueType& type) {
   std::vector<Enumerator> arranged;
   arranged.reserve(type.enumerators.size());
   for (Enumerator& enumerator : type.enumerators) {
-    enumerator.bits = cut_to(enumerator.bits, type.length);
+    enumerator.bits = low_bytes(enumerator.bits, type.length);
     // Nearly always at the end.
     const auto place = std::ranges::upper_bound(arranged, enumerator.bits, {}, &Enumerator::bits);
     arranged.insert(place, std::move(enumerator));

@@ -1,6 +1,7 @@
 // From a Condition to a TypedCondition.
 #include <optional>
 
+#include "base/value_bytes.h"
 #include "trapline/watch/condition.h"
 #include "watch/decimal_float.h"
 
@@ -59,11 +60,7 @@ class Typist {
   }
 
   [[nodiscard]] std::uint64_t value_bits() const {
-    constexpr std::uint64_t kWordBytes = 8;
-    constexpr unsigned kBitsPerByte = 8;
-    const std::uint64_t bytes = shape_.length.value;
-    if (bytes == 0 || bytes >= kWordBytes) return kAllBits;
-    return (std::uint64_t{1} << (bytes * kBitsPerByte)) - 1;
+    return shape_.length.value == 0 ? kAllBits : low_bytes(kAllBits, shape_.length);
   }
   [[nodiscard]] bool can_be_compared() const {
     return !shape_.is_floating || shape_.length.value == sizeof(std::uint32_t) ||

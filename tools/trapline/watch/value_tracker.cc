@@ -5,10 +5,11 @@
 #include <cstddef>
 #include <span>
 
+#include "base/value_bytes.h"
+
 namespace trapline::command {
 namespace {
 
-constexpr std::uint64_t kWordBytes = 8;
 // A watch has few slots; only forking targets multiply them.
 constexpr std::size_t kMaxShadows = 4096;
 // No process has it.

@@ -4,12 +4,11 @@
 
 #include <cstdint>
 
+#include "base/value_bytes.h"
 #include "tools/trapline/messages.h"
 
 namespace trapline::command {
 namespace {
-
-constexpr std::uint64_t kWordBytes = 8;
 
 ValueShape shape_of(const symbols::ValueType& type, ByteCount length) {
   const bool is_floating = type.kind == symbols::ValueKind::floating;
@@ -18,7 +17,6 @@ ValueShape shape_of(const symbols::ValueType& type, ByteCount length) {
 
 // "unsigned char, 0 to 255".
 std::string describe(const symbols::ValueType& type, ByteCount length) {
-  constexpr unsigned kBitsPerByte = 8;
   std::string text =
       type.name.empty() ? fmt::format("{} bytes of no known type", length.value) : type.name;
   if (type.kind == symbols::ValueKind::floating || length.value > kWordBytes || length.value == 0)
