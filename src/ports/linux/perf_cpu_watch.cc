@@ -27,14 +27,12 @@ ErrorCode code_of(int error) {
 
 std::expected<std::vector<PerfEvent>, PerfCpuWatch::Refusal> PerfCpuWatch::open_all(
     CpuId cpu) const {
-  const auto ring = rings_.index_of(cpu);
-  if (!ring) return std::unexpected(Refusal{ENODEV, 0});
   std::vector<PerfEvent> opened;
   for (std::size_t slot = 0; slot < attributes_.size(); ++slot) {
     auto event = PerfEvent::open_on_cpu(attributes_[slot], cpu);
     if (!event) return std::unexpected(Refusal{event.error(), slot});
-    if (const auto redirected = event->redirect_to(rings_.owner(*ring)); !redirected)
-      return std::unexpected(Refusal{redirected.error(), slot});
+    if (const auto connected = connect_(*event, cpu); !connected)
+      return std::unexpected(Refusal{connected.error(), slot});
     opened.push_back(*std::move(event));
   }
   // A CPU that has gone meanwhile does not make enabling fail: its event is told to come.

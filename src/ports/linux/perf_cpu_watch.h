@@ -10,14 +10,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <map>
 #include <mutex>
-#include <optional>
+#include <utility>
 #include <vector>
 
-#include "ports/linux/perf_cpu_rings.h"
 #include "ports/linux/perf_event.h"
-#include "ports/linux/perf_event_set.h"
 #include "trapline/base/error.h"
 #include "trapline/base/units.h"
 #include "trapline/hotplug/state.h"
@@ -26,9 +25,13 @@ namespace trapline::linux_port {
 
 class PerfCpuWatch final : public hotplug::Instance {
  public:
-  // One event per element of `attributes` and CPU. `rings` outlives the watch.
-  PerfCpuWatch(const PerfCpuRings& rings, std::vector<perf_event_attr> attributes)
-      : rings_(rings), attributes_(std::move(attributes)) {}
+  // What a collector does with each event before it is enabled, so that its hits get there. The
+  // error is an errno. Called as install() is.
+  using Connect = std::function<std::expected<void, int>(const PerfEvent&, CpuId)>;
+
+  // One event per element of `attributes` and CPU.
+  PerfCpuWatch(std::vector<perf_event_attr> attributes, Connect connect)
+      : attributes_(std::move(attributes)), connect_(std::move(connect)) {}
 
   // The state's callbacks. All of a CPU's events are opened or none.
   [[nodiscard]] std::expected<void, Error> install(const hotplug::CallbackContext& context);
@@ -59,8 +62,8 @@ class PerfCpuWatch final : public hotplug::Instance {
   [[nodiscard]] std::expected<void, Refusal> open(CpuId cpu);
   void close(CpuId cpu);
 
-  const PerfCpuRings& rings_;
   const std::vector<perf_event_attr> attributes_;
+  const Connect connect_;
   mutable std::mutex mutex_;  // guards what follows
   bool tolerates_refusals_ = false;
   std::map<CpuId, std::vector<PerfEvent>> events_;

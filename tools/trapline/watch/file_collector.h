@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "ports/linux/collector.h"
-#include "ports/linux/perf_machine_collector.h"
+#include "ports/linux/machine_collector.h"
 #include "tools/trapline/watch/machine_object.h"
 #include "trapline/watch/request.h"
 
