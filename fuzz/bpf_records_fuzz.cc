@@ -4,7 +4,6 @@
 // The first two are also tried as the counts of frames in a hit that is about as long as the input,
 // which random bytes seldom are.
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -20,14 +19,11 @@ namespace {
 using namespace trapline;
 using namespace trapline::linux_port;
 
-constexpr std::array kSlots{
-    SlotRequest{.address = RemoteAddress(0x1000), .length = ByteCount{8}, .access = Access::write}};
-
 // In memory of its own size, so that a step outside is seen.
 void decode_each_way(std::span<const std::byte> bytes) {
   const std::vector<std::byte> record(bytes.begin(), bytes.end());
   BpfHit hit;
-  if (decode_bpf_hit(record, kSlots, hit)) {
+  if (decode_bpf_hit(record, hit)) {
     const std::size_t words = record.size() / sizeof(std::uint64_t);
     if (hit.sample.user_chain.size() > words || hit.sample.kernel_chain.size() > words)
       std::abort();

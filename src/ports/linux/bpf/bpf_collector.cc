@@ -1,22 +1,17 @@
 #include "ports/linux/bpf/bpf_collector.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <bit>
 #include <cerrno>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "ports/linux/bpf/bpf_config.h"
 #include "ports/linux/bpf/bpf_events.h"
-#include "ports/linux/bpf/bpf_filter.h"
-#include "ports/linux/bpf/bpf_record_queue.h"
+#include "ports/linux/bpf/bpf_output.h"
 #include "ports/linux/bpf/bpf_records.h"
-#include "ports/linux/bpf/bpf_tallies.h"
 #include "ports/linux/bpf/bpf_watch_programs.h"
 #include "ports/linux/followed_target.h"
 #include "ports/linux/monotonic_clock.h"
@@ -30,72 +25,16 @@
 namespace trapline::linux_port {
 namespace {
 
-// As much as is read before the caller may look at its clock again.
-constexpr std::size_t kRecordsPerDrain = 1024;
-// How often what was tallied is read.
-constexpr Nanoseconds kTallyInterval{250'000'000};
-constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
-constexpr std::uint64_t kWordBytes = 8;
-static_assert(TRAPLINE_MAX_SLOTS == kMaxPlanSlots);
-
-// Values are of the whole watch where it fits a word, else of the slot that fired.
 trapline_watch_config config_for(const TargetScope& scope, const Plan& plan,
                                  const CollectorOptions& options) {
-  const auto slots = plan.slots();
-  const bool one_value = plan.length().value <= kWordBytes;
-  const bool reads_values = options.values && slots.front().access != Access::execute;
-  trapline_watch_config config{};
-  for (std::size_t index = 0; index < slots.size(); ++index) {
-    const SlotRequest& slot = slots[index];
-    const SlotRequest& first = one_value ? slots.front() : slot;
-    config.slots[index] = {.address = slot.address.value(),
-                           .value_address = first.address.value(),
-                           .value_length = static_cast<std::uint32_t>(
-                               one_value ? plan.length().value : slot.length.value),
-                           .shadow = one_value ? 0U : static_cast<std::uint32_t>(index)};
-  }
+  trapline_watch_config config = bpf_config_for(options);
+  const auto slots = bpf_slots_for(plan);
+  std::ranges::copy(slots, config.slots);
   config.slot_count = static_cast<std::uint32_t>(slots.size());
   config.pid = static_cast<std::uint32_t>(scope.pid.value);
-  config.watcher_pid = static_cast<std::uint32_t>(::getpid());
-  config.wakeup_bytes = static_cast<std::uint32_t>(options.ring_bytes.value / 8);
   config.follows_children = scope.follow_children ? 1 : 0;
-  config.reads_values = reads_values ? 1 : 0;
-  config.walks_stack = options.stack == StackMode::frame_pointer ? 1 : 0;
-  config.filter = bpf_filter_for(options.conditions);
-  // What the programs cannot judge goes to the reader.
-  config.tallies_hits =
-      options.tally_order && options.conditions.size() <= TRAPLINE_MAX_CONDITIONS ? 1 : 0;
-  config.value_order = static_cast<std::uint32_t>(options.tally_order.value_or(ValueOrder::none));
+  if (plan.slots().front().access == Access::execute) config.reads_values = 0;
   return config;
-}
-
-// One ring has to hold what those of all CPUs would.
-ByteCount bytes_for_all_cpus(ByteCount for_each) {
-  constexpr std::uint64_t kMost = 64ULL * 1024 * 1024;
-  const auto cpus = online_cpus();
-  const std::uint64_t count = std::bit_ceil(std::uint64_t{cpus ? cpus->count() : 1});
-  return ByteCount{std::min(for_each.value * count, std::max(kMost, for_each.value))};
-}
-
-// With as large a ring as there is memory for.
-Result<BpfWatchPrograms> load_programs(const TargetScope& scope, const Plan& plan,
-                                       CollectorOptions options) {
-  constexpr std::uint64_t kLeastBytes = 4096;
-  options.ring_bytes = bytes_for_all_cpus(options.ring_bytes);
-  while (true) {
-    auto programs = BpfWatchPrograms::load(config_for(scope, plan, options), options.ring_bytes,
-                                           BpfWatchPrograms::Told::hits_and_tasks);
-    if (programs || programs.error().error.code != ErrorCode::limit_reached ||
-        options.ring_bytes.value <= kLeastBytes)
-      return programs;
-    options.ring_bytes.value /= 2;
-  }
-}
-
-std::optional<BpfTallies> tallies_for(const trapline_watch_config& config) {
-  if (config.tallies_hits == 0) return std::nullopt;
-  return BpfTallies(static_cast<ValueOrder>(config.value_order),
-                    std::span(config.slots).first(config.slot_count));
 }
 
 // A watch that is installed.
@@ -103,17 +42,12 @@ class Session {
  public:
   struct Installed {
     FollowedTarget target;
-    std::unique_ptr<BpfWatchPrograms> programs;
+    BpfOutput output;
     BpfEvents events;  // borrows the programs
   };
   Session(const TargetScope& scope, const Plan& plan, const CollectorOptions& options,
           Installed installed)
-      : scope_(scope),
-        plan_(plan),
-        installed_(std::move(installed)),
-        builder_(plan, options),
-        rejects_(!options.conditions.empty()),
-        tallies_(tallies_for(installed_.programs->config())) {
+      : scope_(scope), plan_(plan), installed_(std::move(installed)), builder_(plan, options) {
     refresh_descriptors();
   }
 
@@ -126,31 +60,21 @@ class Session {
   [[nodiscard]] bool is_hung_up() const;
 
  private:
-  void handle(std::span<const std::byte> record, SampleSink& sink);
+  // True if it stopped at `limit`.
+  bool deliver(SampleSink& sink, Nanoseconds until, std::size_t limit);
   void handle_task(const BpfTask& task, SampleSink& sink);
   [[nodiscard]] bool is_born_incomplete(const BpfTask& birth) const;
   // Watches whoever turned out not to be.
   void look_again(SampleSink& sink);
   void tell_losses(SampleSink& sink);
-  void tell_rejections(SampleSink& sink);
-  void tell_tallies(SampleSink& sink);
-  // Hits for which no program ran.
-  void tell_missed(SampleSink& sink);
   void refresh_descriptors();
 
   TargetScope scope_;
   Plan plan_;
   Installed installed_;
-  BpfRecordQueue queue_;
   PerfSampleBuilder builder_;
-  bool rejects_;  // hits that fail a condition do not come out of the ring
-  std::uint64_t told_rejections_ = 0;
-  std::optional<BpfTallies> tallies_;  // hits like others do not, either
-  Nanoseconds next_tallies_;
-  BpfWatchPrograms::Counters told_;
   bool wants_look_ = false;
   std::vector<int> descriptors_;
-  BpfHit hit_;  // reused
 };
 
 Collector::Drained Session::drain(SampleSink& sink) {
@@ -160,17 +84,15 @@ Collector::Drained Session::drain(SampleSink& sink) {
   const Nanoseconds until =
       target.seems_gone() ? PerfRingSet::kForever : PerfRingSet::settled_before(now);
   Collector::Drained result;
-  // Before the hits: the one that ends the watch may be among them.
-  tell_rejections(sink);
-  result.more_pending =
-      queue_.read(*installed_.programs, until, kRecordsPerDrain,
-                  [&](std::span<const std::byte> record) { handle(record, sink); });
+  installed_.output.tell_rejections(sink);
+  result.more_pending = deliver(sink, until, BpfOutput::kRecordsPerDrain);
   if (!result.more_pending) {
     tell_losses(sink);
     if (wants_look_) look_again(sink);
-    if (tallies_ && (now >= next_tallies_ || target.seems_gone())) {
-      tell_tallies(sink);
-      next_tallies_ = Nanoseconds{now.value + kTallyInterval.value};
+    if (target.seems_gone()) {
+      installed_.output.tell_tallies(sink);
+    } else {
+      installed_.output.tell_tallies_if_due(sink, now);
     }
     target.deliver_events(sink);
     result.target_gone = target.is_gone(*this);
@@ -181,30 +103,21 @@ Collector::Drained Session::drain(SampleSink& sink) {
 
 void Session::finish(SampleSink& sink) {
   installed_.events.disable();
-  tell_rejections(sink);
-  queue_.read(*installed_.programs, PerfRingSet::kForever, kNoLimit,
-              [&](std::span<const std::byte> record) { handle(record, sink); });
+  installed_.output.tell_rejections(sink);
+  deliver(sink, PerfRingSet::kForever, BpfOutput::kNoLimit);
   tell_losses(sink);
-  if (tallies_) tell_tallies(sink);
-  tell_missed(sink);
+  installed_.output.tell_tallies(sink);
+  // A watch for reads counts what the programs themselves read, and no program runs then.
+  if (plan_.slots().front().access != Access::read_write)
+    installed_.output.tell_missed(sink, installed_.events.total());
   installed_.target.check_finally();
   installed_.target.deliver_events(sink);
 }
 
-void Session::handle(std::span<const std::byte> record, SampleSink& sink) {
-  if (decode_bpf_hit(record, plan_.slots(), hit_)) {
-    auto sample = builder_.build(hit_.sample, hit_.comm);
-    if (!sample) return;
-    sample->hit.old_value = hit_.old_value;
-    sample->hit.new_value = hit_.new_value;
-    // Memory is not read later: what it held at the hit has come along.
-    sample->is_newest = false;
-    sample->follows_undelivered = (rejects_ || tallies_) && !hit_.is_first;
-    if (tallies_ && hit_.opens_tally) sample->tally = tallies_->open(*hit_.opens_tally);
-    sink.on_sample(*sample);
-  } else if (const auto task = decode_bpf_task(record)) {
-    handle_task(*task, sink);
-  }
+bool Session::deliver(SampleSink& sink, Nanoseconds until, std::size_t limit) {
+  return installed_.output.deliver(
+      sink, until, limit, [&](const BpfHit& hit) { return builder_.build(hit.sample, hit.comm); },
+      [&](const BpfTask& task) { handle_task(task, sink); });
 }
 
 void Session::handle_task(const BpfTask& task, SampleSink& sink) {
@@ -214,7 +127,6 @@ void Session::handle_task(const BpfTask& task, SampleSink& sink) {
       installed_.target.forked(task.task, sink);
       break;
     case BpfTaskEvent::exit:
-      if (tallies_) tallies_->thread_ended(task.task.tid);
       installed_.target.exited(task.task, sink);
       break;
     case BpfTaskEvent::exec:
@@ -246,48 +158,13 @@ void Session::look_again(SampleSink& sink) {
 }
 
 void Session::tell_losses(SampleSink& sink) {
-  const auto counters = installed_.programs->counters();
-  if (counters.lost_hits != told_.lost_hits || counters.lost_tasks != told_.lost_tasks)
-    sink.on_gap();
-  if (counters.lost_hits != told_.lost_hits) sink.on_lost(counters.lost_hits - told_.lost_hits);
   // A birth may be among them.
-  wants_look_ = wants_look_ || counters.lost_tasks != told_.lost_tasks;
-  told_ = counters;
-}
-
-void Session::tell_rejections(SampleSink& sink) {
-  if (!rejects_) return;
-  const auto counts = installed_.programs->hit_counts();
-  if (!counts || counts->rejected == told_rejections_) return;
-  sink.on_rejected(counts->rejected - told_rejections_);
-  told_rejections_ = counts->rejected;
-}
-
-void Session::tell_tallies(SampleSink& sink) {
-  const auto tallies = installed_.programs->tallies();
-  if (!tallies) {
-    sink.on_lost_uncounted();
-    return;
-  }
-  installed_.programs->remove_tallies(tallies_->tell(*tallies, sink));
-}
-
-void Session::tell_missed(SampleSink& sink) {
-  // A watch for reads counts what the programs themselves read, and no program runs then.
-  if (plan_.slots().front().access == Access::read_write) return;
-  const PerfHitTotal counted = installed_.events.total();
-  const auto handled = installed_.programs->hit_counts();
-  if (!counted.is_complete || !handled) {
-    sink.on_lost_uncounted();
-  } else if (counted.hits > handled->runs) {
-    sink.on_gap();
-    sink.on_lost(counted.hits - handled->runs);
-  }
+  if (installed_.output.tell_losses(sink)) wants_look_ = true;
 }
 
 void Session::refresh_descriptors() {
   descriptors_ = installed_.target.descriptors();
-  descriptors_.push_back(installed_.programs->descriptor());
+  descriptors_.push_back(installed_.output.programs().descriptor());
 }
 
 std::vector<perf_event_attr> attributes_of(const Plan& plan, const PerfEventOptions& allowed) {
@@ -344,11 +221,11 @@ Result<InstallReport> BpfCollector::install(const TargetScope& scope, const Plan
   if (!allowed->has_inherit_thread)
     return fail(ErrorCode::not_supported,
                 "collector bpf needs Linux 5.15, and this kernel is older: use --collector perf");
-  auto loaded = load_programs(scope, plan, options);
+  auto loaded = load_bpf_programs(config_for(scope, plan, options), options.ring_bytes);
   if (!loaded) return std::unexpected(std::move(loaded.error()));
-  auto programs = std::make_unique<BpfWatchPrograms>(*std::move(loaded));
+  BpfOutput output(std::make_unique<BpfWatchPrograms>(*std::move(loaded)));
   raise_descriptor_limit();
-  BpfEvents events(*programs, attributes_of(plan, *allowed),
+  BpfEvents events(output.programs(), attributes_of(plan, *allowed),
                    [scope, plan](ThreadId tid, const SlotOpenError& error) {
                      return explain_thread_error(scope, plan, tid, error);
                    });
@@ -363,13 +240,13 @@ Result<InstallReport> BpfCollector::install(const TargetScope& scope, const Plan
                        .sees_kernel_accesses = allowed->kernel_accesses,
                        .notes = std::move(watched->notes)};
   add_negotiation_notes(*allowed, scope, report.notes);
-  if (!programs->tells_code_maps())
+  if (!output.programs().tells_code_maps())
     report.notes.emplace_back(
         "code of libraries that the target loads from now on may come out without names: this "
         "kernel lets no program see it mapped");
   session_ = std::make_unique<Session>(
       scope, plan, options,
-      Session::Installed{*std::move(target), std::move(programs), std::move(events)});
+      Session::Installed{*std::move(target), std::move(output), std::move(events)});
   return report;
 }
 

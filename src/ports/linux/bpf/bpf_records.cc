@@ -85,19 +85,17 @@ std::optional<BpfTask> decode_bpf_task(std::span<const std::byte> record) {
                  .watched_slots = raw.watched_slots};
 }
 
-bool decode_bpf_hit(std::span<const std::byte> record, std::span<const SlotRequest> slots,
-                    BpfHit& hit) {
+bool decode_bpf_hit(std::span<const std::byte> record, BpfHit& hit) {
   if (kind_of(record) != TRAPLINE_HIT || record.size() < kHitHead) return false;
   trapline_hit_record raw;
   std::memcpy(&raw, record.data(), kHitHead);
-  if (raw.slot >= slots.size()) return false;
   PerfSample& sample = hit.sample;
   const bool in_kernel = (raw.flags & TRAPLINE_IN_KERNEL) != 0;
   sample.ip = RemoteAddress(raw.ip);
   sample.pid = process(raw.pid);
   sample.tid = thread(raw.tid);
   sample.time = Nanoseconds{raw.time};
-  sample.address = slots[raw.slot].address;
+  sample.address = RemoteAddress(raw.address);
   sample.cpu = CpuId{raw.cpu};
   sample.in_kernel = in_kernel;
   sample.registers = registers_from_bpf(raw.registers);

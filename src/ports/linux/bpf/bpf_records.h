@@ -12,7 +12,6 @@
 #include "ports/linux/perf_records.h"
 #include "trapline/base/units.h"
 #include "trapline/watch/hit.h"
-#include "trapline/watch/plan.h"
 
 namespace trapline::linux_port {
 
@@ -38,8 +37,7 @@ struct BpfTask {
 [[nodiscard]] std::optional<Nanoseconds> time_of_bpf_record(std::span<const std::byte> record);
 // nullopt: it is a record about something else, or less than its kind promises.
 [[nodiscard]] std::optional<BpfTask> decode_bpf_task(std::span<const std::byte> record);
-// Replaces `hit`, which keeps its memory from call to call; false: as above. `slots`: the plan's.
-[[nodiscard]] bool decode_bpf_hit(std::span<const std::byte> record,
-                                  std::span<const SlotRequest> slots, BpfHit& hit);
+// Replaces `hit`, which keeps its memory from call to call; false: as above.
+[[nodiscard]] bool decode_bpf_hit(std::span<const std::byte> record, BpfHit& hit);
 
 }  // namespace trapline::linux_port

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cstring>
 #include <vector>
 
@@ -10,10 +9,6 @@
 
 namespace trapline::linux_port {
 namespace {
-
-constexpr std::array kSlots{
-    SlotRequest{.address = RemoteAddress(0x1000), .length = ByteCount{8}, .access = Access::write},
-    SlotRequest{.address = RemoteAddress(0x1008), .length = ByteCount{4}, .access = Access::write}};
 
 template <typename Record>
 std::vector<std::byte> bytes_of(const Record& record, std::size_t size = sizeof(Record)) {
@@ -31,6 +26,7 @@ trapline_hit_record some_hit() {
   record.cpu = 3;
   record.flags = TRAPLINE_OLD_KNOWN | TRAPLINE_NEW_KNOWN;
   record.time = 99;
+  record.address = 0x1008;
   std::memcpy(record.comm, "writer", 7);
   record.old_value = 7;
   record.new_value = 0xdeadbeef;
@@ -46,8 +42,8 @@ constexpr std::size_t kHead = offsetof(trapline_hit_record, user_chain);
 TEST(DecodeBpfHit, UserHitEndsAfterItsChain) {
   BpfHit hit;
   const auto bytes = bytes_of(some_hit(), kHead + 2 * sizeof(std::uint64_t));
-  ASSERT_TRUE(decode_bpf_hit(bytes, kSlots, hit));
-  EXPECT_EQ(hit.sample.address, kSlots[1].address);
+  ASSERT_TRUE(decode_bpf_hit(bytes, hit));
+  EXPECT_EQ(hit.sample.address, RemoteAddress(0x1008));
   EXPECT_EQ(hit.sample.pid, ProcessId{10});
   EXPECT_EQ(hit.sample.tid, ThreadId{11});
   EXPECT_EQ(hit.sample.cpu, CpuId{3});
@@ -67,7 +63,7 @@ TEST(DecodeBpfHit, WhatIsNotKnownIsNotTold) {
   auto record = some_hit();
   record.flags = 0;
   BpfHit hit;
-  ASSERT_TRUE(decode_bpf_hit(bytes_of(record), kSlots, hit));
+  ASSERT_TRUE(decode_bpf_hit(bytes_of(record), hit));
   EXPECT_EQ(hit.old_value.certainty, Certainty::unknown);
   EXPECT_EQ(hit.new_value.certainty, Certainty::unknown);
 }
@@ -78,11 +74,11 @@ TEST(DecodeBpfHit, KernelHitHasBothChains) {
   record.kernel_frames = 1;
   record.kernel_chain[0] = 0xffffffff81000000;
   BpfHit hit;
-  ASSERT_TRUE(decode_bpf_hit(bytes_of(record), kSlots, hit));
+  ASSERT_TRUE(decode_bpf_hit(bytes_of(record), hit));
   EXPECT_TRUE(hit.sample.in_kernel);
   EXPECT_EQ(hit.sample.kernel_chain, std::vector{RemoteAddress(0xffffffff81000000)});
   // The same record without room for it.
-  EXPECT_FALSE(decode_bpf_hit(bytes_of(record, kHead + 2 * sizeof(std::uint64_t)), kSlots, hit));
+  EXPECT_FALSE(decode_bpf_hit(bytes_of(record, kHead + 2 * sizeof(std::uint64_t)), hit));
 }
 
 TEST(DecodeBpfHit, WordAtTheStackPointerIsTheStack) {
@@ -90,7 +86,7 @@ TEST(DecodeBpfHit, WordAtTheStackPointerIsTheStack) {
   record.flags |= TRAPLINE_STACK_TOP_KNOWN;
   record.stack_top = 0x403000;
   BpfHit hit;
-  ASSERT_TRUE(decode_bpf_hit(bytes_of(record), kSlots, hit));
+  ASSERT_TRUE(decode_bpf_hit(bytes_of(record), hit));
   std::uint64_t top = 0;
   ASSERT_EQ(hit.sample.stack.size(), sizeof top);
   std::memcpy(&top, hit.sample.stack.data(), sizeof top);
@@ -99,17 +95,16 @@ TEST(DecodeBpfHit, WordAtTheStackPointerIsTheStack) {
 
 TEST(DecodeBpfHit, RecordsThatPromiseTooMuchAreNone) {
   BpfHit hit;
-  for (const auto& spoil : {+[](trapline_hit_record& record) { record.slot = 2; },
-                            +[](trapline_hit_record& record) { record.user_frames = 1u << 30; },
+  for (const auto& spoil : {+[](trapline_hit_record& record) { record.user_frames = 1u << 30; },
                             +[](trapline_hit_record& record) { record.kernel_frames = 128; },
                             +[](trapline_hit_record& record) { record.kind = TRAPLINE_FORK; }}) {
     auto record = some_hit();
     spoil(record);
-    EXPECT_FALSE(decode_bpf_hit(bytes_of(record), kSlots, hit));
+    EXPECT_FALSE(decode_bpf_hit(bytes_of(record), hit));
   }
   const auto whole = bytes_of(some_hit());
   for (std::size_t size = 0; size < kHead + 2 * sizeof(std::uint64_t); ++size)
-    EXPECT_FALSE(decode_bpf_hit(std::span(whole).first(size), kSlots, hit)) << size;
+    EXPECT_FALSE(decode_bpf_hit(std::span(whole).first(size), hit)) << size;
 }
 
 TEST(TimeOfBpfRecord, IsToldByEveryKind) {

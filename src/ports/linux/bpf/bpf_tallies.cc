@@ -26,9 +26,6 @@ CpuSet cpus_of(const trapline_tally& tally) {
 
 }  // namespace
 
-BpfTallies::BpfTallies(ValueOrder order, std::span<const trapline_slot> slots)
-    : order_(order), slots_(slots.begin(), slots.end()) {}
-
 bool BpfTallies::ByKey::operator()(const trapline_tally_key& a, const trapline_tally_key& b) const {
   const auto fields = [](const trapline_tally_key& key) {
     return std::tie(key.pid, key.tid, key.slot, key.ip, key.user_stack, key.kernel_stack);
@@ -43,8 +40,8 @@ std::uint64_t BpfTallies::open(const trapline_tally_key& key) {
 }
 
 MemoryValue BpfTallies::value_at(std::uint64_t place, const BpfTally& of) const {
-  if (of.tally.has_range == 0 || of.key.slot >= slots_.size()) return {};
-  const std::uint32_t length = slots_[of.key.slot].value_length;
+  const auto length = static_cast<std::uint32_t>(of.tally.value_length);
+  if (length == 0) return {};
   return {trapline_value_at(place, static_cast<std::uint32_t>(order_), length), Certainty::exact};
 }
 

@@ -12,7 +12,6 @@
 #include "ports/linux/bpf/watch_record.h"
 #include "ports/linux/collector.h"
 #include "trapline/base/units.h"
-#include "trapline/watch/plan.h"
 
 namespace trapline::linux_port {
 
@@ -23,8 +22,7 @@ struct BpfTally {
 
 class BpfTallies {
  public:
-  // `slots` as the programs have them.
-  BpfTallies(ValueOrder order, std::span<const trapline_slot> slots);
+  explicit BpfTallies(ValueOrder order) : order_(order) {}
 
   // The number under which hits like a delivered one will be told.
   [[nodiscard]] std::uint64_t open(const trapline_tally_key& key);
@@ -49,7 +47,6 @@ class BpfTallies {
   [[nodiscard]] MemoryValue value_at(std::uint64_t place, const BpfTally& of) const;
 
   ValueOrder order_;
-  std::vector<trapline_slot> slots_;
   std::map<trapline_tally_key, Told, ByKey> told_;
   std::unordered_set<std::int32_t> ended_;
   std::uint64_t last_number_ = 0;

@@ -23,9 +23,6 @@ class TallySink final : public SampleSink {
   std::vector<Tally> told;
 };
 
-constexpr std::array kSlots{
-    trapline_slot{.address = 0x1000, .value_address = 0x1000, .value_length = 4, .shadow = 0}};
-
 trapline_tally_key key_of(std::uint32_t tid, std::uint64_t ip = 0x40) {
   return {
       .pid = 1, .tid = tid, .slot = 0, .unused = 0, .ip = ip, .user_stack = 3, .kernel_stack = 0};
@@ -40,7 +37,7 @@ BpfTally counted(std::uint32_t tid, std::uint64_t count) {
 }
 
 TEST(BpfTallies, TellWhatIsNewSinceTheLastTime) {
-  BpfTallies tallies(ValueOrder::none, kSlots);
+  BpfTallies tallies(ValueOrder::none);
   TallySink sink;
   const std::uint64_t number = tallies.open(key_of(7));
   EXPECT_NE(number, 0U);
@@ -69,7 +66,7 @@ TEST(BpfTallies, TellWhatIsNewSinceTheLastTime) {
 }
 
 TEST(BpfTallies, WaitForTheHitThatOpensThem) {
-  BpfTallies tallies(ValueOrder::none, kSlots);
+  BpfTallies tallies(ValueOrder::none);
   TallySink sink;
   const BpfTally entry = counted(7, 5);
   EXPECT_TRUE(tallies.tell(std::span(&entry, 1), sink).empty());
@@ -81,7 +78,7 @@ TEST(BpfTallies, WaitForTheHitThatOpensThem) {
 }
 
 TEST(BpfTallies, OfThreadsThatHaveEndedAreToldOnceMoreAndGivenBack) {
-  BpfTallies tallies(ValueOrder::none, kSlots);
+  BpfTallies tallies(ValueOrder::none);
   TallySink sink;
   const std::uint64_t first = tallies.open(key_of(7));
   const std::uint64_t other = tallies.open(key_of(8));
@@ -106,11 +103,11 @@ TEST(BpfTallies, OfThreadsThatHaveEndedAreToldOnceMoreAndGivenBack) {
 }
 
 TEST(BpfTallies, RangesComeBackAsValues) {
-  BpfTallies tallies(ValueOrder::as_signed, kSlots);
+  BpfTallies tallies(ValueOrder::as_signed);
   TallySink sink;
   (void)tallies.open(key_of(7));
   BpfTally entry = counted(7, 2);
-  entry.tally.has_range = 1;
+  entry.tally.value_length = 4;
   entry.tally.lowest = trapline_place_of(0xffff'ffff, TRAPLINE_SIGNED_ORDER, 4);
   entry.tally.highest = trapline_place_of(5, TRAPLINE_SIGNED_ORDER, 4);
   EXPECT_TRUE(tallies.tell(std::span(&entry, 1), sink).empty());

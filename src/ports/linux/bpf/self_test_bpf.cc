@@ -51,7 +51,7 @@ Result<void> self_test_bpf() {
   bool is_known_by_its_number = false;
   BpfHit hit;
   programs->read([&](std::span<const std::byte> record) {
-    if (decode_bpf_hit(record, std::span(&slot, 1), hit)) {
+    if (decode_bpf_hit(record, hit)) {
       seen = hit.new_value == MemoryValue{kWritten, Certainty::exact};
       is_known_by_its_number = hit.sample.pid.value == ::getpid();
     }

@@ -212,6 +212,7 @@ int on_hit(struct bpf_perf_event_data* context) {
   record->pid = facts.pid;
   record->tid = facts.tid;
   record->cpu = facts.cpu;
+  record->address = context->addr;
   record->flags = flags_of(&facts);
   record->old_value = facts.old_value;
   record->new_value = facts.new_value;

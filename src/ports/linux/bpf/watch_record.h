@@ -74,7 +74,7 @@ struct trapline_tally {
   __u64 last;
   __u64 lowest; /* of new values, as places in their order (value_order.h) */
   __u64 highest;
-  __u64 has_range;
+  __u64 value_length;             /* of the values that they are of; 0: of none */
   __u64 cpus[TRAPLINE_CPU_WORDS]; /* bits */
 };
 
@@ -122,7 +122,8 @@ struct trapline_hit_record {
   __u32 tid;
   __u32 cpu;
   __u32 flags;
-  __u64 time; /* ns, CLOCK_MONOTONIC */
+  __u64 time;    /* ns, CLOCK_MONOTONIC */
+  __u64 address; /* that is watched: the slot's */
   char comm[16];
   __u64 old_value;
   __u64 new_value;

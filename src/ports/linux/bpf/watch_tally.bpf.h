@@ -47,9 +47,9 @@ static __always_inline void add_to_range(struct trapline_tally* tally,
   const __u32 length = config.slots[record->slot].value_length;
   if (!trapline_has_place(record->new_value, config.value_order, length)) return;
   const __u64 place = trapline_place_of(record->new_value, config.value_order, length);
-  if (!tally->has_range || place < tally->lowest) tally->lowest = place;
-  if (!tally->has_range || place > tally->highest) tally->highest = place;
-  tally->has_range = 1;
+  if (tally->value_length == 0 || place < tally->lowest) tally->lowest = place;
+  if (tally->value_length == 0 || place > tally->highest) tally->highest = place;
+  tally->value_length = length;
 }
 
 static __always_inline void add_to_tally(struct trapline_tally* tally,
