@@ -13,6 +13,7 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -35,14 +36,14 @@ int hotplug_cycles() {
   return wanted == nullptr ? 20 : std::atoi(wanted);
 }
 
-class WatchMachine : public ::testing::Test {
+class WatchMachine : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "only root may watch the whole machine here";
   }
   static std::vector<std::string> everywhere(const std::string& what,
                                              const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments = {what, "-a"};
+    std::vector<std::string> arguments = {what, "-a", "--collector", GetParam()};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -51,7 +52,10 @@ class WatchMachine : public ::testing::Test {
   }
 };
 
-TEST_F(WatchMachine, VariableOfAFileIsWatchedInEveryProcessThatHasIt) {
+INSTANTIATE_TEST_SUITE_P(Collectors, WatchMachine, ::testing::Values("bpf", "perf"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(WatchMachine, VariableOfAFileIsWatchedInEveryProcessThatHasIt) {
   Puppet first;
   Puppet second;
   Watch watch(everywhere(in_puppet("counter")));
@@ -70,7 +74,7 @@ TEST_F(WatchMachine, VariableOfAFileIsWatchedInEveryProcessThatHasIt) {
 }
 
 // Each of which has the file at addresses of its own.
-TEST_F(WatchMachine, MembersAreNamedInEveryProcess) {
+TEST_P(WatchMachine, MembersAreNamedInEveryProcess) {
   Puppet first;
   Puppet second;
   Watch watch(everywhere(in_puppet("point")));
@@ -84,7 +88,7 @@ TEST_F(WatchMachine, MembersAreNamedInEveryProcess) {
   EXPECT_EQ(result.hits[1]["new_text"], "{x = 1, y = 5}");
 }
 
-TEST_F(WatchMachine, ProcessThatLoadsTheFileLaterIsWatchedToo) {
+TEST_P(WatchMachine, ProcessThatLoadsTheFileLaterIsWatchedToo) {
   Watch watch(everywhere(in_puppet("counter")));
   Puppet late;
   // A file without a fixed address is found there by its records, some milliseconds later; on a
@@ -96,7 +100,7 @@ TEST_F(WatchMachine, ProcessThatLoadsTheFileLaterIsWatchedToo) {
   EXPECT_EQ(result.hits[0]["pid"], late.pid());
 }
 
-TEST_F(WatchMachine, ProcessesThatEndGiveTheirDebugRegistersBack) {
+TEST_P(WatchMachine, ProcessesThatEndGiveTheirDebugRegistersBack) {
   Watch watch(everywhere(in_puppet("counter")));
   // More than there are registers, each at an address of its own.
   constexpr int kProcesses = 8;
@@ -111,7 +115,7 @@ TEST_F(WatchMachine, ProcessesThatEndGiveTheirDebugRegistersBack) {
   EXPECT_EQ(result.hits.size(), kProcesses);
 }
 
-TEST_F(WatchMachine, FunctionOfAFileIsWatched) {
+TEST_P(WatchMachine, FunctionOfAFileIsWatched) {
   Puppet puppet;
   Watch watch(everywhere(in_puppet("bump"), {"-t", "x"}));
   puppet.obey("bump 3");
@@ -119,7 +123,7 @@ TEST_F(WatchMachine, FunctionOfAFileIsWatched) {
   EXPECT_EQ(result.hits.size(), 3U);
 }
 
-TEST_F(WatchMachine, AddressMeansThatOfAnyProcess) {
+TEST_P(WatchMachine, AddressMeansThatOfAnyProcess) {
   Puppet puppet;
   const auto probe = run({TRAPLINE_COMMAND, "watch", "counter", "-p", std::to_string(puppet.pid()),
                           "--duration", "0.1", "-f", "json"});
@@ -133,29 +137,82 @@ TEST_F(WatchMachine, AddressMeansThatOfAnyProcess) {
             2);
 }
 
-TEST_F(WatchMachine, VariableOfTheKernelIsWatchedByName) {
-  const auto result =
-      run({TRAPLINE_COMMAND, "watch", "jiffies", "-a", "--duration", "2", "-f", "json"});
+// Which the kernel counts by itself or not: nobody can tell the difference.
+TEST_P(WatchMachine, SummaryCountsTheHitsOfEveryProcess) {
+  Puppet first;
+  Puppet second;
+  Watch watch(everywhere(in_puppet("counter"), {"--summary", "--stack", "none"}));
+  first.obey("bump 200");
+  second.obey("bump 300");
+  const auto result = watch.interrupt();
+  EXPECT_TRUE(result.hits.empty());
+  EXPECT_EQ(result.end["hits"], 500);
+  EXPECT_EQ(result.end["lost"], 0);
+  std::uint64_t count = 0;
+  for (const auto& row : result.summary) {
+    EXPECT_EQ(row["symbol"], "bump");
+    count += row["count"].get<std::uint64_t>();
+  }
+  EXPECT_EQ(count, 500U);
+}
+
+TEST_P(WatchMachine, ConditionsAreOnTheValuesOfEachProcess) {
+  Puppet first;
+  Puppet second;
+  Watch watch(everywhere(in_puppet("counter"), {"--when", "new > 4"}));
+  first.obey("bump 5");
+  second.obey("bump 6");
+  const auto result = watch.interrupt();
+  std::map<int, std::vector<int>> values;
+  for (const auto& hit : result.hits) values[hit["pid"].get<int>()].push_back(hit["new"]);
+  EXPECT_EQ(values, (std::map<int, std::vector<int>>{{first.pid(), {5}}, {second.pid(), {5, 6}}}));
+  EXPECT_EQ(result.end["filtered"], 8);
+}
+
+// A program begins with memory of its own, whoever had the process before.
+TEST_P(WatchMachine, ProcessIsKnownAnewWhenItExecutesItsProgramAgain) {
+  Puppet puppet;
+  Watch watch(everywhere(in_puppet("counter")));
+  puppet.obey("bump 3");
+  puppet.send(std::string("exec ") + PUPPET_PROGRAM);
+  EXPECT_EQ(puppet.process().read_line(), "ready");
+  std::this_thread::sleep_for(1s);
+  puppet.obey("bump 1");
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 4U);
+  EXPECT_EQ(result.hits[3]["new"], 1);
+  EXPECT_NE(result.hits[3].value("old", 0), 3) << result.hits[3];
+}
+
+TEST_P(WatchMachine, VariableOfTheKernelIsWatchedByName) {
+  const auto result = run({TRAPLINE_COMMAND, "watch", "jiffies", "-a", "--duration", "2", "-f",
+                           "json", "--collector", GetParam()});
   if (result.status == 1 && result.err.find("CONFIG_KALLSYMS_ALL") != std::string::npos)
     GTEST_SKIP() << result.err;
   ASSERT_EQ(result.status, 0) << result.err;
   std::istringstream lines(result.out);
   std::uint64_t last = 0;
   int hits = 0;
+  int values = 0;
   for (std::string line; std::getline(lines, line);) {
     const auto record = nlohmann::json::parse(line);
     if (record["type"] != "hit") continue;
     ++hits;
     EXPECT_EQ(record["kernel"], true);
     if (!record.contains("new")) continue;
+    ++values;
     EXPECT_GE(record["new"].get<std::uint64_t>(), last);
     last = record["new"].get<std::uint64_t>();
   }
   EXPECT_GT(hits, 5);
   EXPECT_NE(last, 0U);
+  // Read where the hit is made, or later and of the newest alone.
+  if (std::string_view(GetParam()) == "bpf") {
+    EXPECT_EQ(values, hits);
+  }
 }
 
-TEST_F(WatchMachine, WhatCannotBeFoundIsExplained) {
+TEST_P(WatchMachine, WhatCannotBeFoundIsExplained) {
   const auto name = run({TRAPLINE_COMMAND, "watch", "no_such_thing_anywhere", "-a"});
   EXPECT_EQ(name.status, 1);
   EXPECT_THAT(name.err, ::testing::AnyOf(HasSubstr("FILE:"), HasSubstr("CONFIG_KALLSYMS_ALL")));
@@ -164,11 +221,12 @@ TEST_F(WatchMachine, WhatCannotBeFoundIsExplained) {
   EXPECT_THAT(file.err, HasSubstr("/no/such/file"));
 }
 
-TEST_F(WatchMachine, UserWithoutTheRightIsToldWhichItIs) {
+TEST_P(WatchMachine, UserWithoutTheRightIsToldWhichItIs) {
   ChildProcess::Options nobody;
   nobody.user = 65534;
-  const auto result =
-      run({TRAPLINE_COMMAND, "watch", "*0x400000:4", "-a", "--duration", "1"}, nobody);
+  const auto result = run({TRAPLINE_COMMAND, "watch", "*0x400000:4", "-a", "--duration", "1",
+                           "--collector", GetParam()},
+                          nobody);
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.err, HasSubstr("CAP_PERFMON"));
 }
@@ -256,9 +314,12 @@ class WatchThroughHotplug : public WatchMachine {
   SpareCpu cpu1_;
 };
 
-TEST_F(WatchThroughHotplug, WatchOfAProcessMissesNothing) {
+INSTANTIATE_TEST_SUITE_P(Collectors, WatchThroughHotplug, ::testing::Values("bpf", "perf"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(WatchThroughHotplug, WatchOfAProcessMissesNothing) {
   CpuWriter writer;
-  Watch watch({"counter", "-p", std::to_string(writer.pid()), "--collector", "perf"});
+  Watch watch({"counter", "-p", std::to_string(writer.pid()), "--collector", GetParam()});
   cycle(hotplug_cycles());
   const auto writes = writer.finish();
   const auto result = watch.finish();
@@ -273,7 +334,7 @@ TEST_F(WatchThroughHotplug, WatchOfAProcessMissesNothing) {
 }
 
 // The kernel takes part of the CPU down, its perf events too, and changes its mind.
-TEST_F(WatchThroughHotplug, CpuThatTheKernelKeptAfterAllIsWatchedAgain) {
+TEST_P(WatchThroughHotplug, CpuThatTheKernelKeptAfterAllIsWatchedAgain) {
   CpuWriter writer;
   Watch watch(everywhere(std::string(CPU_WRITER_PROGRAM) + ":counter"));
   std::this_thread::sleep_for(600ms);
@@ -291,7 +352,7 @@ TEST_F(WatchThroughHotplug, CpuThatTheKernelKeptAfterAllIsWatchedAgain) {
   EXPECT_NE(last, result.hits.end());
 }
 
-TEST_F(WatchThroughHotplug, WatchOfTheMachineMissesNothingOutsideItsGaps) {
+TEST_P(WatchThroughHotplug, WatchOfTheMachineMissesNothingOutsideItsGaps) {
   const int cycles = hotplug_cycles();
   CpuWriter writer;
   Watch watch(everywhere(std::string(CPU_WRITER_PROGRAM) + ":counter"));
@@ -331,7 +392,7 @@ TEST_F(WatchThroughHotplug, WatchOfTheMachineMissesNothingOutsideItsGaps) {
     reinstalls.push_back(change["reinstall_ns"]);
   }
   // On a machine so slow that the next cycle begins before the last one was handled, the two are
-  // told as one; that each is told where there is time is a test of perf_machine_collector_test.
+  // told as one; that each is told where there is time is a test of machine_collector_test.
   EXPECT_GE(offline, cycles / 2);
   EXPECT_LE(offline, cycles);
   EXPECT_EQ(gaps.size(), static_cast<std::size_t>(offline));
@@ -361,10 +422,10 @@ TEST_F(WatchThroughHotplug, WatchOfTheMachineMissesNothingOutsideItsGaps) {
   std::ranges::sort(gaps, {}, [](const Gap& gap) { return gap.end - gap.begin; });
   const Gap& median = gaps[gaps.size() / 2];
   std::printf(
-      "%d cycles, %zu writes, %zu on CPU 1, %zu missed inside gaps; median: watch set %.3f ms "
+      "%s, %d cycles, %zu writes, %zu on CPU 1, %zu missed inside gaps; median: watch set %.3f ms "
       "after "
       "the kernel's event, gap at most %.3f ms\n",
-      cycles, writes.size(), on_spare, in_gaps,
+      GetParam(), cycles, writes.size(), on_spare, in_gaps,
       static_cast<double>(reinstalls[reinstalls.size() / 2]) / 1e6,
       static_cast<double>(median.end - median.begin) / 1e6);
 }

@@ -65,6 +65,7 @@ struct InstallReport {
   std::size_t threads = 0;            // threads watched at the start
   std::size_t slots = 0;              // debug registers used in each thread
   bool sees_kernel_accesses = false;  // false: writes by system calls are not reported
+  bool reads_values = false;          // what memory holds at a hit, where the hit is made
   std::vector<std::string> notes;     // weaker than asked for, one sentence each
 };
 

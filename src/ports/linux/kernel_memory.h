@@ -20,6 +20,13 @@
 
 namespace trapline::linux_port {
 
+// The halves of the address space: the kernel has the upper one (x86: canonical addresses, SDM vol.
+// 1, 3.3.7.1; arm64: TTBR1, Arm ARM D8.1).
+[[nodiscard]] constexpr bool is_kernel_address(RemoteAddress address) {
+  constexpr unsigned kTopBit = 63;
+  return (address.value() >> kTopBit) != 0;
+}
+
 // One stretch of addresses that the file has.
 struct CoreSegment {
   RemoteAddress start;

@@ -185,6 +185,8 @@ std::optional<CpuObstacle> MachineWatch::obstacle_on(CpuId cpu) {
 }
 
 std::expected<void, Error> MachineWatch::report_online(const hotplug::CallbackContext& context) {
+  auto obstacle = obstacle_on(context.cpu);
+  end_gap(context.cpu, !obstacle);
   CpuEvent event = event_of(context.cpu, CpuEvent::Kind::online, monotonic_now());
   Life& life = lives_[context.cpu];
   const auto arrival = hotplug_->arrival(context.cpu);
@@ -196,7 +198,6 @@ std::expected<void, Error> MachineWatch::report_online(const hotplug::CallbackCo
   life.told_until = event.time;
   event.gap = Nanoseconds{event.time.value - std::min(began, learned).value};
   event.reinstall = Nanoseconds{event.time.value - learned.value};
-  auto obstacle = obstacle_on(context.cpu);
   life.unwatched_since.reset();
   if (obstacle) life.unwatched_since = std::min(began, learned);
   events_to_tell_.push(std::move(event), obstacle);
@@ -204,9 +205,18 @@ std::expected<void, Error> MachineWatch::report_online(const hotplug::CallbackCo
 }
 
 std::expected<void, Error> MachineWatch::report_offline(const hotplug::CallbackContext& context) {
-  lives_[context.cpu].unwatched_since.reset();
+  if (std::exchange(lives_[context.cpu].unwatched_since, std::nullopt))
+    end_gap(context.cpu, /*is_watched=*/true);
   events_to_tell_.push(event_of(context.cpu, CpuEvent::Kind::offline, monotonic_now()));
   return {};
+}
+
+void MachineWatch::end_gap(CpuId cpu, bool is_watched) {
+  if (!events_.on_gap) return;
+  const bool others_are_watched = std::ranges::none_of(lives_, [cpu](const auto& entry) {
+    return entry.first != cpu && entry.second.unwatched_since;
+  });
+  events_.on_gap(is_watched && others_are_watched);
 }
 
 void MachineWatch::look_after_cpus(Nanoseconds now) {
@@ -250,13 +260,14 @@ void MachineWatch::watch_again(CpuId cpu, Nanoseconds since) {
 }
 
 void MachineWatch::tell_whether_watched(CpuId cpu, Nanoseconds since) {
+  auto obstacle = obstacle_on(cpu);
+  end_gap(cpu, !obstacle);
   CpuEvent event = event_of(cpu, CpuEvent::Kind::online, monotonic_now());
   Life& life = lives_[cpu];
   const bool was_told = life.unwatched_since.has_value();
   event.cpu_was_offline = false;
   event.gap = Nanoseconds{event.time.value - life.unwatched_since.value_or(since).value};
   event.reinstall = event.gap;
-  auto obstacle = obstacle_on(cpu);
   if (!obstacle) {
     life.unwatched_since.reset();
   } else if (was_told) {

@@ -8,6 +8,7 @@
 
 #include <linux/perf_event.h>
 
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -31,9 +32,12 @@ namespace trapline::linux_port {
 struct MachineEvents {
   PerfEventOptions breakpoints;
   PerfCpuWatch::Connect connect;
-  // As task_attributes() makes it.
+  // As task_attributes() or sign_of_life_attributes() makes it.
   perf_event_attr sign_of_life{};
   PerfCpuWatch::Connect connect_sign_of_life;
+  // Hits may have been missed up to now. `all_are_watched`: from now on none is. Also called by
+  // hotplug threads, one at a time. May be empty.
+  std::function<void(bool all_are_watched)> on_gap = {};
 };
 
 class MachineWatch {
@@ -105,6 +109,8 @@ class MachineWatch {
   std::expected<void, Error> report_online(const hotplug::CallbackContext& context);
   std::expected<void, Error> report_offline(const hotplug::CallbackContext& context);
 
+  // After the time for which a CPU was not watched; `is_watched`: now it is, or it is gone.
+  void end_gap(CpuId cpu, bool is_watched);
   void find_dead_events();
   // On a CPU that has not been watched since then.
   void watch_again(CpuId cpu, Nanoseconds since);

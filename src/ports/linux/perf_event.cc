@@ -174,14 +174,19 @@ perf_event_attr ring_owner_attributes(std::uint32_t wakeup_bytes) {
   return attributes;
 }
 
-perf_event_attr task_attributes(const perf_event_attr& breakpoint) {
+perf_event_attr sign_of_life_attributes() {
   perf_event_attr attributes = common_attributes();
   attributes.type = PERF_TYPE_SOFTWARE;
   attributes.config = PERF_COUNT_SW_DUMMY;
+  attributes.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED;
+  return attributes;
+}
+
+perf_event_attr task_attributes(const perf_event_attr& breakpoint) {
+  perf_event_attr attributes = sign_of_life_attributes();
   // Registers and stacks are no part of what every record ends with (sample_id_all).
   attributes.sample_type =
       breakpoint.sample_type & ~std::uint64_t{PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER};
-  attributes.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED;
   report_tasks(attributes);
   return attributes;
 }

@@ -50,6 +50,10 @@ struct PerfEventOptions {
 // mappings. Its records go into the rings of `breakpoint`, whose format they have.
 [[nodiscard]] perf_event_attr task_attributes(const perf_event_attr& breakpoint);
 
+// An event that never fires and records nothing: its enabled_time() tells whether a CPU's events
+// are alive.
+[[nodiscard]] perf_event_attr sign_of_life_attributes();
+
 // What samples of events with these options look like; the same for every slot of a plan.
 [[nodiscard]] SampleLayout layout_of(const perf_event_attr& attributes);
 
@@ -88,7 +92,7 @@ class PerfEvent {
   // cannot be read.
   [[nodiscard]] std::optional<std::uint64_t> count() const;
   // For how long it has been enabled on a CPU that was online; stands still once it is dead. Of
-  // events that task_attributes() made. nullopt if it cannot be read.
+  // events that task_attributes() or sign_of_life_attributes() made. nullopt if it cannot be read.
   [[nodiscard]] std::optional<Nanoseconds> enabled_time() const;
   // Its thread has ended or executed another program, and nobody who inherited it is left.
   [[nodiscard]] bool is_hung_up() const;

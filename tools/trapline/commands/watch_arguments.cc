@@ -124,9 +124,9 @@ Result<WatchOptions> WatchArguments::options() const {
   if (options.whole_machine) {
     if (options.follow_children)
       return fail(ErrorCode::bad_syntax, "-a watches all processes anyway; leave --children out");
-    if (options.collector == CollectorChoice::bpf || options.collector == CollectorChoice::ptrace)
+    if (options.collector == CollectorChoice::ptrace)
       return fail(ErrorCode::bad_syntax,
-                  "only collector perf can watch the whole machine; leave --collector out, or use "
+                  "collector ptrace cannot watch the whole machine; leave --collector out, or use "
                   "-p PID");
   }
   if (has_pid) options.pid = pid_;

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <utility>
 
 #include "ports/linux/bpf/bpf_collector.h"
+#include "ports/linux/bpf/bpf_machine_collector.h"
 #include "ports/linux/perf_collector.h"
 #include "ports/linux/perf_machine_collector.h"
 #include "ports/linux/ptrace_collector.h"
@@ -25,16 +27,22 @@ struct Candidate {
   const char* name;
   Result<void> (*self_test)();
   std::unique_ptr<linux_port::Collector> (*make)();
+  std::unique_ptr<linux_port::MachineCollector> (*make_for_machine)();  // nullptr: it cannot
 };
 
 constexpr std::array kCandidates{
     Candidate{CollectorChoice::bpf, "bpf", linux_port::self_test_bpf,
-              linux_port::make_bpf_collector},
+              linux_port::make_bpf_collector, linux_port::make_bpf_machine_collector},
     Candidate{CollectorChoice::perf, "perf", linux_port::self_test_perf,
-              linux_port::make_perf_collector},
+              linux_port::make_perf_collector, linux_port::make_perf_machine_collector},
     Candidate{CollectorChoice::ptrace, "ptrace", linux_port::self_test_ptrace,
-              linux_port::make_ptrace_collector},
+              linux_port::make_ptrace_collector, nullptr},
 };
+
+// Those that can watch the whole machine come first.
+constexpr std::size_t kMachineCandidates = 2;
+static_assert(kCandidates[kMachineCandidates - 1].make_for_machine != nullptr &&
+              kCandidates[kMachineCandidates].make_for_machine == nullptr);
 
 // Whether another collector could still do what this one refused.
 bool another_may_work(const Error& error) {
@@ -51,13 +59,16 @@ bool another_may_work(const Error& error) {
   }
 }
 
-Result<InstalledCollector> try_candidate(const Candidate& candidate, const WatchOptions& options,
+// Tests a candidate and installs what it made. Errors: those of either.
+Result<InstalledCollector> try_candidate(const Candidate& candidate,
+                                         std::unique_ptr<linux_port::Collector> made,
+                                         const WatchOptions& options,
                                          const linux_port::TargetScope& scope,
                                          const WatchedObject& object) {
   if (auto tested = candidate.self_test(); !tested)
     return std::unexpected(std::move(tested.error()));
   InstalledCollector installed;
-  installed.collector = candidate.make();
+  installed.collector = std::move(made);
   auto report =
       installed.collector->install(scope, object.plan, collector_options_for(options, object));
   if (!report) return std::unexpected(std::move(report.error()));
@@ -99,6 +110,38 @@ Failure with_holders(Failure failure, const linux_port::TargetScope& scope) {
   return failure;
 }
 
+// The first of the candidates that is asked for and works. `try_to_install(candidate)` gives a
+// Result<InstalledCollector>; `explain_taken(failure)` says more where no collector gets a
+// register.
+template <typename TryToInstall, typename ExplainTaken>
+Result<InstalledCollector> install_first(const WatchOptions& options,
+                                         std::span<const Candidate> candidates,
+                                         TryToInstall try_to_install, ExplainTaken explain_taken) {
+  std::vector<std::string> refusals;
+  std::optional<Failure> taken;  // what tells most where no collector gets a register
+  for (const Candidate& candidate : candidates) {
+    if (options.collector != CollectorChoice::automatic && options.collector != candidate.choice)
+      continue;
+    auto installed = try_to_install(candidate);
+    if (installed) {
+      installed->notes.insert(installed->notes.begin(), refusals.begin(), refusals.end());
+      return installed;
+    }
+    Failure failure = std::move(installed.error());
+    if (failure.error.code == ErrorCode::no_free_slot && !taken) taken = failure;
+    const bool is_last =
+        &candidate == &candidates.back() || options.collector != CollectorChoice::automatic;
+    if (!another_may_work(failure.error) || is_last) {
+      if (taken) return std::unexpected(explain_taken(std::move(*taken)));
+      for (const std::string& refusal : refusals) failure.message += "\n  " + refusal;
+      return std::unexpected(std::move(failure));
+    }
+    refusals.push_back(
+        fmt::format("collector {} was not used: {}", candidate.name, failure.message));
+  }
+  return fail(ErrorCode::wrong_state, "no collector is built in");
+}
+
 }  // namespace
 
 linux_port::CollectorOptions collector_options_for(const WatchOptions& options,
@@ -109,7 +152,7 @@ linux_port::CollectorOptions collector_options_for(const WatchOptions& options,
   // Execution traps at the instruction itself.
   wanted.registers =
       options.access != Access::execute || options.stack == linux_port::StackMode::dwarf;
-  wanted.values = options.values;
+  wanted.values = options.values && options.access != Access::execute;
   // A collector sees the bytes that a bit-field lies in, not its value.
   if (object.type.bits) return wanted;
   wanted.conditions = object.conditions;
@@ -121,50 +164,32 @@ linux_port::CollectorOptions collector_options_for(const WatchOptions& options,
 Result<InstalledCollector> install_collector(const WatchOptions& options,
                                              const linux_port::TargetScope& scope,
                                              const WatchedObject& object) {
-  std::vector<std::string> refusals;
-  std::optional<Failure> taken;  // what tells most where no collector gets a register
-  for (const Candidate& candidate : kCandidates) {
-    if (options.collector != CollectorChoice::automatic && options.collector != candidate.choice)
-      continue;
-    auto installed = try_candidate(candidate, options, scope, object);
-    if (installed) {
-      installed->notes.insert(installed->notes.begin(), refusals.begin(), refusals.end());
-      return installed;
-    }
-    Failure failure = std::move(installed.error());
-    if (failure.error.code == ErrorCode::no_free_slot && !taken) taken = failure;
-    const bool is_last =
-        &candidate == &kCandidates.back() || options.collector != CollectorChoice::automatic;
-    if (!another_may_work(failure.error) || is_last) {
-      if (taken) return std::unexpected(with_holders(std::move(*taken), scope));
-      for (const std::string& refusal : refusals) failure.message += "\n  " + refusal;
-      return std::unexpected(std::move(failure));
-    }
-    refusals.push_back(
-        fmt::format("collector {} was not used: {}", candidate.name, failure.message));
-  }
-  return fail(ErrorCode::wrong_state, "no collector is built in");
+  const auto try_to_install = [&](const Candidate& candidate) {
+    return try_candidate(candidate, candidate.make(), options, scope, object);
+  };
+  const auto explain_taken = [&](Failure failure) {
+    return with_holders(std::move(failure), scope);
+  };
+  return install_first(options, kCandidates, try_to_install, explain_taken);
 }
 
 Result<InstalledCollector> install_machine_collector(const WatchOptions& options,
                                                      const MachineObject& found) {
-  if (auto tested = linux_port::self_test_perf(); !tested)
-    return std::unexpected(std::move(tested.error()));
-  InstalledCollector installed;
-  auto machine = linux_port::make_perf_machine_collector();
-  if (found.file) {
-    installed.collector =
-        std::make_unique<FileCollector>(std::move(machine), *found.file, found.object.request);
-  } else {
-    installed.collector = std::move(machine);
-  }
-  auto report =
-      installed.collector->install(linux_port::TargetScope{.pid = {}, .whole_machine = true},
-                                   found.object.plan, collector_options_for(options, found.object));
-  if (!report) return std::unexpected(std::move(report.error()));
-  installed.report = std::move(*report);
-  installed.notes = installed.report.notes;
-  return installed;
+  const auto try_to_install = [&](const Candidate& candidate) {
+    std::unique_ptr<linux_port::Collector> made;
+    if (found.file) {
+      made = std::make_unique<FileCollector>(candidate.make_for_machine(), *found.file,
+                                             found.object.request);
+    } else {
+      made = candidate.make_for_machine();
+    }
+    return try_candidate(candidate, std::move(made), options,
+                         linux_port::TargetScope{.pid = {}, .whole_machine = true}, found.object);
+  };
+  // It names the holders already.
+  const auto explain_taken = [](Failure failure) { return failure; };
+  return install_first(options, std::span(kCandidates).first(kMachineCandidates), try_to_install,
+                       explain_taken);
 }
 
 }  // namespace trapline::command

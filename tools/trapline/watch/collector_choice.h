@@ -30,8 +30,7 @@ struct InstalledCollector {
                                                            const WatchedObject& object);
 
 struct MachineObject;
-// The same for the whole machine, with the one collector that can. Errors: those of its self-test
-// and of install.
+// The same for the whole machine.
 [[nodiscard]] Result<InstalledCollector> install_machine_collector(const WatchOptions& options,
                                                                    const MachineObject& found);
 

@@ -46,11 +46,23 @@ class FileCollector::Filter final : public linux_port::SampleSink {
 
   void on_sample(const Sample& sample) override {
     const auto object = collector_.object_of(sample.hit);
-    if (!object) return;
+    if (!object) {
+      if (sample.tally != 0) collector_.foreign_tallies_.insert(sample.tally);
+      return;
+    }
     Sample placed = sample;
     placed.object_start = *object;
     placed.initial = collector_.take_initial(sample.hit.pid);
+    // Hits before it may not have been delivered.
+    if (sample.follows_undelivered) placed.initial = {};
     sink_.on_sample(placed);
+  }
+  void on_tally(const linux_port::Tally& tally) override {
+    if (!collector_.foreign_tallies_.contains(tally.number)) {
+      sink_.on_tally(tally);
+    } else if (tally.is_last) {
+      collector_.foreign_tallies_.erase(tally.number);
+    }
   }
   void on_event(const TargetEvent& event) override {
     collector_.note(event);

@@ -7,6 +7,7 @@
 // use the address are left out. One thread, as any collector.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <map>
 #include <memory>
@@ -84,6 +85,8 @@ class FileCollector final : public linux_port::Collector {
   bool must_rescan_ = false;  // records were lost, of processes among them
   Nanoseconds last_rescan_;
   std::set<ProcessId> to_look_at_;
+  // Of hits that are left out.
+  std::set<std::uint64_t> foreign_tallies_;
   // What the object held in processes that have not hit it yet.
   std::map<ProcessId, MemoryValue> initial_;
 };

@@ -63,7 +63,10 @@ void HitPipeline::find_values(Hit& hit, const linux_port::Sample& sample,
   }
   ValueTracker& values = parts_.views.values_of(view);
   // Somebody may have written since the hit before, on the CPU that is not watched.
-  if (gaps_.is_open()) values.forget();
+  if (gaps_.is_open()) {
+    values.forget();
+    hit.old_value = {};
+  }
   const RemoteAddress start = sample.object_start.value_or(parts_.object.request.address);
   if (sample.follows_undelivered) values.forget_before(hit, start);
   values.update_at(start, sample.initial, hit, culprit, sample.registers, sample.is_newest);

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "ports/linux/kernel_memory.h"
 #include "symbols/expression.h"
 #include "symbols/kernel_variables.h"
 #include "symbols/resolver.h"
@@ -30,7 +31,7 @@ Result<MachineObject> find_address(const WatchOptions& options,
   MachineObject found;
   found.object = object_at(options, explicit_address.address,
                            explicit_address.length.value_or(symbols::kDefaultLength));
-  found.in_kernel = is_kernel_address(explicit_address.address);
+  found.in_kernel = linux_port::is_kernel_address(explicit_address.address);
   if (!found.in_kernel)
     found.object.notes.push_back(
         "a user address means something else in each process: hits of all of them are reported");
@@ -99,11 +100,6 @@ Result<MachineObject> find_in_kernel(const WatchOptions& options,
 }
 
 }  // namespace
-
-bool is_kernel_address(RemoteAddress address) {
-  constexpr unsigned kTopBit = 63;
-  return (address.value() >> kTopBit) != 0;
-}
 
 Result<MachineObject> find_machine_object(const WatchOptions& options,
                                           const DebugArchitecture& machine) {

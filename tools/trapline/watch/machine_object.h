@@ -26,10 +26,6 @@ struct MachineObject {
   std::optional<FileObject> file;
 };
 
-// The halves of the address space: the kernel has the upper one (x86: canonical addresses, SDM vol.
-// 1, 3.3.7.1; arm64: TTBR1, Arm ARM D8.1).
-[[nodiscard]] bool is_kernel_address(RemoteAddress address);
-
 // Errors: those of find_file_variable, find_kernel_variable and make_plan, each with its sentence.
 // A name without a file that the kernel does not have either: unknown_name, and how to name a file.
 [[nodiscard]] Result<MachineObject> find_machine_object(const WatchOptions& options,

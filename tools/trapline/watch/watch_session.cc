@@ -79,7 +79,8 @@ Result<void> WatchSession::prepare_machine() {
   auto installed = install_machine_collector(options_, *found_);
   if (!installed) return std::unexpected(std::move(installed.error()));
   installed_ = std::move(*installed);
-  if (kernel_memory_ && kernel_memory_->obstacle() && options_.values)
+  if (kernel_memory_ && kernel_memory_->obstacle() && options_.values &&
+      !installed_.report.reads_values)
     installed_.notes.push_back("values are not told: " + kernel_memory_->obstacle()->message);
   return {};
 }

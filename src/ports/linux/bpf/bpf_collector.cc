@@ -202,11 +202,8 @@ Result<InstallReport> BpfCollector::install(const TargetScope& scope, const Plan
                 "a collector installs one watch: make another collector for another watch");
   if (plan.slots().empty())
     return fail(ErrorCode::empty_range, "there is nothing to watch: ask for at least one byte");
-  if (auto safe = programs_on_breakpoints_are_safe(); !safe)
-    return std::unexpected(std::move(safe.error()));
-  if (options.stack == StackMode::dwarf)
-    return fail(ErrorCode::not_supported,
-                "collector bpf takes no copies of stacks (--stack dwarf): use --collector perf");
+  if (auto possible = bpf_can_do(options); !possible)
+    return std::unexpected(std::move(possible.error()));
   auto target = FollowedTarget::open(scope);
   if (!target) return std::unexpected(std::move(target.error()));
   auto threads = threads_in(scope);
@@ -240,10 +237,7 @@ Result<InstallReport> BpfCollector::install(const TargetScope& scope, const Plan
                        .sees_kernel_accesses = allowed->kernel_accesses,
                        .notes = std::move(watched->notes)};
   add_negotiation_notes(*allowed, scope, report.notes);
-  if (!output.programs().tells_code_maps())
-    report.notes.emplace_back(
-        "code of libraries that the target loads from now on may come out without names: this "
-        "kernel lets no program see it mapped");
+  if (!output.programs().tells_code_maps()) report.notes.emplace_back(kNoCodeMapsNote);
   session_ = std::make_unique<Session>(
       scope, plan, options,
       Session::Installed{*std::move(target), std::move(output), std::move(events)});

@@ -23,6 +23,13 @@ ByteCount bytes_for_all_cpus(ByteCount for_each) {
 
 }  // namespace
 
+Result<void> bpf_can_do(const CollectorOptions& options) {
+  if (auto safe = programs_on_breakpoints_are_safe(); !safe) return safe;
+  if (options.stack != StackMode::dwarf) return {};
+  return fail(ErrorCode::not_supported,
+              "collector bpf takes no copies of stacks (--stack dwarf): use --collector perf");
+}
+
 std::vector<trapline_slot> bpf_slots_for(const Plan& plan) {
   const auto slots = plan.slots();
   const bool one_value = plan.length().value <= kWordBytes;
@@ -34,7 +41,9 @@ std::vector<trapline_slot> bpf_slots_for(const Plan& plan) {
                       .value_address = first.address.value(),
                       .value_length = static_cast<std::uint32_t>(one_value ? plan.length().value
                                                                            : slot.length.value),
-                      .shadow = one_value ? 0U : static_cast<std::uint32_t>(index)});
+                      .shadow = one_value ? 0U : static_cast<std::uint32_t>(index),
+                      .epoch = 0,
+                      .unused = 0});
   }
   return result;
 }

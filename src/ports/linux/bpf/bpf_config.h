@@ -12,6 +12,14 @@
 
 namespace trapline::linux_port {
 
+// Whether the programs can do at all what is asked for. Errors: not_supported.
+[[nodiscard]] Result<void> bpf_can_do(const CollectorOptions& options);
+
+// For InstallReport::notes, where BpfWatchPrograms::tells_code_maps() is false.
+inline constexpr const char* kNoCodeMapsNote =
+    "code of libraries that are loaded from now on may come out without names: this kernel lets no "
+    "program see it mapped";
+
 // The slots of a plan. Values are of the whole watch where it fits a word, else of the slot that
 // fired. Shadows are numbered by slot.
 [[nodiscard]] std::vector<trapline_slot> bpf_slots_for(const Plan& plan);

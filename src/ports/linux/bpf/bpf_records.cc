@@ -82,7 +82,8 @@ std::optional<BpfTask> decode_bpf_task(std::span<const std::byte> record) {
                           .tid = thread(raw.tid),
                           .parent_tid = thread(raw.parent_tid),
                           .time = Nanoseconds{raw.time}},
-                 .watched_slots = raw.watched_slots};
+                 .watched_slots = raw.watched_slots,
+                 .ends_process = raw.ends_process != 0};
 }
 
 bool decode_bpf_hit(std::span<const std::byte> record, BpfHit& hit) {
@@ -98,7 +99,8 @@ bool decode_bpf_hit(std::span<const std::byte> record, BpfHit& hit) {
   sample.address = RemoteAddress(raw.address);
   sample.cpu = CpuId{raw.cpu};
   sample.in_kernel = in_kernel;
-  sample.registers = registers_from_bpf(raw.registers);
+  const bool has_user = (raw.flags & TRAPLINE_HAS_USER) != 0;
+  sample.registers = has_user ? registers_from_bpf(raw.registers) : UserRegisters{};
   if (!read_chain(record, kHitHead, raw.user_frames, sample.user_chain) ||
       !read_chain(record, offsetof(trapline_hit_record, kernel_chain), raw.kernel_frames,
                   sample.kernel_chain))

@@ -31,6 +31,7 @@ struct BpfTask {
   BpfTaskEvent event{};
   TaskRecord task;
   std::uint32_t watched_slots = 0;  // fork: bits, of those that the child has inherited
+  bool ends_process = false;        // exit: no other thread is left
 };
 
 // When the record was made; nullopt if it is too short to say.

@@ -24,7 +24,7 @@ trapline_hit_record some_hit() {
   record.pid = 10;
   record.tid = 11;
   record.cpu = 3;
-  record.flags = TRAPLINE_OLD_KNOWN | TRAPLINE_NEW_KNOWN;
+  record.flags = TRAPLINE_OLD_KNOWN | TRAPLINE_NEW_KNOWN | TRAPLINE_HAS_USER;
   record.time = 99;
   record.address = 0x1008;
   std::memcpy(record.comm, "writer", 7);
@@ -81,6 +81,16 @@ TEST(DecodeBpfHit, KernelHitHasBothChains) {
   EXPECT_FALSE(decode_bpf_hit(bytes_of(record, kHead + 2 * sizeof(std::uint64_t)), hit));
 }
 
+TEST(DecodeBpfHit, ThreadOfTheKernelHasNoRegistersOfUserMode) {
+  auto record = some_hit();
+  BpfHit hit;
+  ASSERT_TRUE(decode_bpf_hit(bytes_of(record), hit));
+  EXPECT_NE(hit.sample.registers.captured, 0U);
+  record.flags &= ~static_cast<std::uint32_t>(TRAPLINE_HAS_USER);
+  ASSERT_TRUE(decode_bpf_hit(bytes_of(record), hit));
+  EXPECT_EQ(hit.sample.registers.captured, 0U);
+}
+
 TEST(DecodeBpfHit, WordAtTheStackPointerIsTheStack) {
   auto record = some_hit();
   record.flags |= TRAPLINE_STACK_TOP_KNOWN;
@@ -112,7 +122,9 @@ TEST(TimeOfBpfRecord, IsToldByEveryKind) {
   trapline_task_record task{};
   task.time = 5;
   EXPECT_EQ(time_of_bpf_record(bytes_of(task)), Nanoseconds{5});
-  EXPECT_FALSE(time_of_bpf_record(bytes_of(task, sizeof task - 1)).has_value());
+  constexpr std::size_t kUpToTime = offsetof(trapline_task_record, time) + sizeof task.time;
+  EXPECT_TRUE(time_of_bpf_record(bytes_of(task, kUpToTime)).has_value());
+  EXPECT_FALSE(time_of_bpf_record(bytes_of(task, kUpToTime - 1)).has_value());
 }
 
 TEST(DecodeBpfTask, EveryKindAndWhoItIsAbout) {
@@ -126,7 +138,9 @@ TEST(DecodeBpfTask, EveryKindAndWhoItIsAbout) {
                                       .parent_pid = 3,
                                       .parent_tid = 4,
                                       .watched_slots = 6,
-                                      .time = 5};
+                                      .time = 5,
+                                      .ends_process = 1,
+                                      .unused = 0};
     const auto task = decode_bpf_task(bytes_of(record));
     ASSERT_TRUE(task.has_value());
     EXPECT_EQ(task->event, event);
@@ -136,6 +150,7 @@ TEST(DecodeBpfTask, EveryKindAndWhoItIsAbout) {
     EXPECT_EQ(task->task.parent_tid, ThreadId{4});
     EXPECT_EQ(task->task.time, Nanoseconds{5});
     EXPECT_EQ(task->watched_slots, 6U);
+    EXPECT_TRUE(task->ends_process);
     EXPECT_FALSE(decode_bpf_task(bytes_of(record, sizeof record - 1)).has_value());
   }
   EXPECT_FALSE(decode_bpf_task(bytes_of(some_hit())).has_value());

@@ -28,7 +28,8 @@ CpuSet cpus_of(const trapline_tally& tally) {
 
 bool BpfTallies::ByKey::operator()(const trapline_tally_key& a, const trapline_tally_key& b) const {
   const auto fields = [](const trapline_tally_key& key) {
-    return std::tie(key.pid, key.tid, key.slot, key.ip, key.user_stack, key.kernel_stack);
+    return std::tie(key.pid, key.tid, key.slot, key.idle_cpu, key.ip, key.user_stack,
+                    key.kernel_stack);
   };
   return fields(a) < fields(b);
 }

@@ -25,7 +25,7 @@ class TallySink final : public SampleSink {
 
 trapline_tally_key key_of(std::uint32_t tid, std::uint64_t ip = 0x40) {
   return {
-      .pid = 1, .tid = tid, .slot = 0, .unused = 0, .ip = ip, .user_stack = 3, .kernel_stack = 0};
+      .pid = 1, .tid = tid, .slot = 0, .idle_cpu = 0, .ip = ip, .user_stack = 3, .kernel_stack = 0};
 }
 
 BpfTally counted(std::uint32_t tid, std::uint64_t count) {

@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cassert>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <expected>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +26,8 @@ namespace {
 
 // More than one bucket of the kernel's table can hold, or it gives none of that bucket out.
 constexpr std::size_t kTalliesPerCall = 1024;
+// Of processes that have hit and have not ended.
+constexpr std::uint32_t kShadowsOfMachine = 16384;
 
 struct DestroySkeleton {
   void operator()(watch_bpf* skeleton) const { watch_bpf::destroy(skeleton); }
@@ -105,8 +109,8 @@ BpfWatchPrograms& BpfWatchPrograms::operator=(BpfWatchPrograms&& other) noexcept
 BpfWatchPrograms::~BpfWatchPrograms() = default;
 
 int BpfWatchPrograms::Loaded::set_first_shadows(const trapline_watch_config& config) const {
-  const trapline_shadow before_first{
-      .value = 0, .time = 0, .tid = 0, .state = TRAPLINE_BEFORE_FIRST};
+  trapline_shadow before_first{};
+  before_first.state = TRAPLINE_BEFORE_FIRST;
   for (std::uint32_t slot = 0; slot < config.slot_count; ++slot) {
     const std::uint32_t key[] = {config.pid, config.slots[slot].shadow};
     if (const int error = bpf_map_update_elem(bpf_map__fd(skeleton->maps.shadows_of_processes), key,
@@ -127,11 +131,17 @@ std::expected<void, int> BpfWatchPrograms::Loaded::load(const trapline_watch_con
   for (trapline_shadow& shadow : skeleton->bss->shadows) shadow.state = TRAPLINE_BEFORE_FIRST;
   tells_code_maps = with_code_maps;
   const auto& programs = skeleton->progs;
-  for (bpf_program* program :
-       {programs.on_fork, programs.on_exit, programs.on_exec, programs.list_threads})
+  for (bpf_program* program : {programs.on_fork, programs.on_exit, programs.on_exec})
     bpf_program__set_autoload(program, told == Told::hits_and_tasks);
+  bpf_program__set_autoload(programs.list_threads,
+                            told == Told::hits_and_tasks && config.whole_machine == 0);
   bpf_program__set_autoload(programs.on_map, with_code_maps);
   if (config.follows_children == 0) bpf_map__set_max_entries(skeleton->maps.followed, 1);
+  if (config.whole_machine != 0) {
+    bpf_map__set_type(skeleton->maps.shadows_of_processes, BPF_MAP_TYPE_HASH);
+    bpf_map__set_max_entries(skeleton->maps.shadows_of_processes,
+                             config.kernel_memory != 0 ? 1 : kShadowsOfMachine);
+  }
   if (config.tallies_hits == 0) {
     bpf_map__set_max_entries(skeleton->maps.tallies, 1);
     bpf_map__set_max_entries(skeleton->maps.tallied_stacks, 1);
@@ -213,6 +223,20 @@ Result<std::vector<trapline_thread_record>> BpfWatchPrograms::list_threads() con
   }
   threads.resize(bytes / sizeof threads[0]);
   return threads;
+}
+
+void BpfWatchPrograms::set_machine_slots(std::span<const trapline_slot> slots) const {
+  auto& places = loaded_->skeleton->bss->machine_slots;
+  assert(slots.size() <= std::size(places));
+  // An entry that programs look at differs in its epoch alone.
+  for (std::size_t slot = 0; slot < slots.size(); ++slot) {
+    trapline_slot& place = places[slot];
+    const std::atomic_ref<std::uint32_t> epoch(place.epoch);
+    trapline_slot wanted = slots[slot];
+    wanted.epoch = epoch.load(std::memory_order_relaxed);
+    if (std::memcmp(&place, &wanted, sizeof place) != 0) place = wanted;
+    epoch.store(slots[slot].epoch, std::memory_order_relaxed);
+  }
 }
 
 bool BpfWatchPrograms::tells_code_maps() const {

@@ -42,8 +42,11 @@ class BpfWatchPrograms {
   // For the events of a thread.
   [[nodiscard]] int hit_program() const;
   // The threads of all processes that are followed, without those that are ending. With
-  // Told::hits_and_tasks. Errors: os_failure.
+  // Told::hits_and_tasks, but for the whole machine. Errors: os_failure.
   [[nodiscard]] Result<std::vector<trapline_thread_record>> list_threads() const;
+  // With config.whole_machine: what is watched from now on. For the events of a slot that comes or
+  // goes there is no program meanwhile. Also from other threads, one at a time.
+  void set_machine_slots(std::span<const trapline_slot> slots) const;
   // Whether newly mapped code is told of.
   [[nodiscard]] bool tells_code_maps() const;
 

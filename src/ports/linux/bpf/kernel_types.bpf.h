@@ -64,7 +64,7 @@ struct task_struct {
   struct signal_struct* signal;
   struct perf_event_context* perf_event_ctxp;
 };
-enum { PF_EXITING = 4 };
+enum { PF_EXITING = 4, PF_KTHREAD = 0x200000 };
 /* Before Linux 6.2: one list for hardware's events, and one for those of software, with which
  * breakpoints are (kernel/events/hw_breakpoint.c, perf_breakpoint). */
 struct task_struct___before_6_2 {

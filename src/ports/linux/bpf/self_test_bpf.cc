@@ -20,7 +20,9 @@ trapline_watch_config config_for(const SlotRequest& slot) {
   config.slots[0] = {.address = slot.address.value(),
                      .value_address = slot.address.value(),
                      .value_length = static_cast<std::uint32_t>(slot.length.value),
-                     .shadow = 0};
+                     .shadow = 0,
+                     .epoch = 0,
+                     .unused = 0};
   config.slot_count = 1;
   config.pid = static_cast<std::uint32_t>(::getpid());
   config.reads_values = 1;

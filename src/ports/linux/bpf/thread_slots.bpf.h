@@ -18,6 +18,10 @@ __u32 hit_program_id;
 
 enum { MAX_EVENTS_LOOKED_AT = 128 };
 
+/* Of a watch of the whole machine, where slots come and go: instead of the configuration's. One is
+ * changed only while there is no event for it, but for its epoch. */
+struct trapline_slot machine_slots[TRAPLINE_MAX_SLOTS];
+
 struct thread_slots {
   __u32 watched; /* bits */
   /* A slot was inherited from an event that had no program yet, of this thread; else 0. */
@@ -27,9 +31,27 @@ struct thread_slots {
 static __always_inline int find_slot(__u64 address) {
   for (__u32 slot = 0; slot < TRAPLINE_MAX_SLOTS; ++slot) {
     if (slot >= config.slot_count) break;
-    if (config.slots[slot].address == address) return (int)slot;
+    if (config.whole_machine) {
+      if (machine_slots[slot].value_length != 0 && machine_slots[slot].address == address)
+        return (int)slot;
+    } else if (config.slots[slot].address == address) {
+      return (int)slot;
+    }
   }
   return -1;
+}
+
+/* What find_slot() found. */
+static __always_inline struct trapline_slot slot_at(__u32 slot) {
+  struct trapline_slot copy = {};
+  if (slot >= TRAPLINE_MAX_SLOTS) return copy;
+  const volatile struct trapline_slot* found =
+      config.whole_machine ? &machine_slots[slot] : &config.slots[slot];
+  copy.value_address = found->value_address;
+  copy.value_length = found->value_length;
+  copy.shadow = found->shadow;
+  copy.epoch = found->epoch;
+  return copy;
 }
 
 static __always_inline void look_at_event(struct perf_event* event, struct thread_slots* found) {

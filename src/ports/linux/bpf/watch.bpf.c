@@ -1,6 +1,7 @@
 /* The BPF programs of a watch: what happens at the trap itself, in the kernel.
  *
- * on_hit runs at each hit of a watched thread and of those that inherited its events. It reads what
+ * on_hit runs at each hit of a watched thread and of those that inherited its events, or of anybody
+ * on a watched CPU. It reads what
  * was written, exchanges it for what the hit before left (the shadow), judges that by the
  * conditions (watch_filter.h), walks the user's stack and writes one record, or adds it to those like it
  * (watch_tally.bpf.h). All records of all
@@ -30,14 +31,14 @@ const char watch_license[] SEC("license") = "Dual MIT/GPL";
 
 const volatile struct trapline_watch_config config;
 
-/* Of a watch that does not follow children; else by process. */
+/* Where all hits are on the same memory: else by process. */
 struct trapline_shadow shadows[TRAPLINE_MAX_SLOTS];
 struct shadow_key {
   __u32 pid;
   __u32 shadow;
 };
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(type, BPF_MAP_TYPE_LRU_HASH); /* without LRU where each process is seen to end */
   __uint(max_entries, 4096);
   __type(key, struct shadow_key);
   __type(value, struct trapline_shadow);
@@ -93,15 +94,37 @@ static __always_inline __u64 wakeup_flag(void) {
 }
 
 static __always_inline int is_followed(__u32 pid) {
+  if (config.whole_machine) return 1;
   if (pid == config.pid) return !first_has_left;
   return config.follows_children && bpf_map_lookup_elem(&followed, &pid) != NULL;
 }
 
+static __always_inline int has_shadows_by_process(void) {
+  return config.whole_machine ? !config.kernel_memory : config.follows_children;
+}
+
+/* Somebody may have written to them without a hit. */
 static __always_inline void forget_values(__u32 pid) {
   for (__u32 i = 0; i < TRAPLINE_MAX_SLOTS; ++i) {
     if (i >= config.slot_count) break;
-    shadows[i].state = TRAPLINE_UNKNOWN;
-    if (!config.follows_children) continue;
+    if (!has_shadows_by_process()) {
+      if (!config.kernel_memory) shadows[i].state = TRAPLINE_UNKNOWN;
+      continue;
+    }
+    const struct shadow_key key = {.pid = pid, .shadow = i};
+    struct trapline_shadow* shadow = bpf_map_lookup_elem(&shadows_of_processes, &key);
+    if (shadow != NULL) shadow->state = TRAPLINE_UNKNOWN;
+  }
+}
+
+/* Its memory is not there any more. */
+static __always_inline void drop_values(__u32 pid) {
+  if (!has_shadows_by_process()) {
+    forget_values(pid);
+    return;
+  }
+  for (__u32 i = 0; i < TRAPLINE_MAX_SLOTS; ++i) {
+    if (i >= config.slot_count) break;
     const struct shadow_key key = {.pid = pid, .shadow = i};
     bpf_map_delete_elem(&shadows_of_processes, &key);
   }
@@ -109,7 +132,8 @@ static __always_inline void forget_values(__u32 pid) {
 
 /* Its number may be given to another process, and it may start others that are not ours. */
 static __always_inline void unfollow(__u32 pid) {
-  forget_values(pid);
+  drop_values(pid);
+  if (config.whole_machine) return;
   if (pid == config.pid) {
     first_has_left = 1;
   } else {
@@ -128,43 +152,67 @@ static __always_inline void stop_sharing(__u32 pid) {
 /* --- at a hit --- */
 
 static __always_inline struct trapline_shadow* find_shadow(__u32 pid, __u32 index) {
-  if (!config.follows_children) return index < TRAPLINE_MAX_SLOTS ? &shadows[index] : NULL;
+  if (!has_shadows_by_process()) return index < TRAPLINE_MAX_SLOTS ? &shadows[index] : NULL;
   struct shadow_key key = {.pid = pid, .shadow = index};
   struct trapline_shadow* found = bpf_map_lookup_elem(&shadows_of_processes, &key);
   if (found != NULL) return found;
-  const struct trapline_shadow unknown = {};
-  bpf_map_update_elem(&shadows_of_processes, &key, &unknown, BPF_NOEXIST);
+  /* Of the whole machine none is dropped but with its process, so that one that is new is that of
+   * the first hit. */
+  const struct trapline_shadow fresh = {
+      .state = config.whole_machine ? TRAPLINE_BEFORE_FIRST : TRAPLINE_UNKNOWN};
+  bpf_map_update_elem(&shadows_of_processes, &key, &fresh, BPF_NOEXIST);
   return bpf_map_lookup_elem(&shadows_of_processes, &key);
+}
+
+/* Thread 0 is on every CPU. */
+static __always_inline __u32 writer_of(const struct trapline_facts* facts) {
+  return facts->tid != 0 ? facts->tid : ~facts->cpu;
 }
 
 /* Before memory is read, so that whoever comes while it is read is seen after it. */
 static __always_inline void announce(struct trapline_facts* facts, struct trapline_shadow* shadow) {
   const __u64 now = bpf_ktime_get_ns();
-  facts->is_contended = shadow->tid != facts->tid && now < shadow->time + TRAPLINE_CONTENTION_NS;
+  const __u32 writer = writer_of(facts);
+  facts->is_contended = shadow->tid != writer && now < shadow->time + TRAPLINE_CONTENTION_NS;
   shadow->time = now;
-  shadow->tid = facts->tid;
+  shadow->tid = writer;
+}
+
+/* At most 8 bytes. */
+static __always_inline long read_memory(void* value, __u32 length, __u64 address) {
+  /* Here, where the verifier sees that it holds for the call: it forgets what it knew of a register
+   * that was stored meanwhile. */
+  barrier_var(length);
+  if (length > sizeof(__u64)) return -1;
+  if (config.kernel_memory) return bpf_probe_read_kernel(value, length, (const void*)address);
+  return bpf_probe_read_user(value, length, (const void*)address);
 }
 
 /* Also where the hit will be rejected: the next one finds what this one left. */
 static __always_inline void read_values(struct trapline_facts* facts, __u32 slot) {
-  const __u32 length = config.slots[slot].value_length;
-  const void* address = (const void*)config.slots[slot].value_address;
+  /* Its epoch before memory is read, too. */
+  const struct trapline_slot place = slot_at(slot);
+  const __u32 length = place.value_length;
   if (length == 0 || length > sizeof(__u64)) return;
-  struct trapline_shadow* shadow = find_shadow(facts->pid, config.slots[slot].shadow);
+  struct trapline_shadow* shadow = find_shadow(facts->pid, place.shadow);
   if (shadow == NULL) return;
   facts->is_first = shadow->state == TRAPLINE_BEFORE_FIRST;
   if (config.filter.needs_values) announce(facts, shadow);
   __u64 value = 0;
-  if (bpf_probe_read_user(&value, length, address) != 0) {
+  if (read_memory(&value, length, place.value_address) != 0) {
     shadow->state = TRAPLINE_UNKNOWN;
     return;
   }
   facts->new_value = value;
   facts->new_known = 1;
   facts->old_known = shadow->state == TRAPLINE_KNOWN;
+  if (config.whole_machine) {
+    if (place.epoch == 0 || shadow->epoch != place.epoch) facts->old_known = 0;
+    shadow->epoch = place.epoch;
+  }
   facts->old_value = __sync_lock_test_and_set(&shadow->value, value);
   shadow->state = TRAPLINE_KNOWN;
-  if (config.filter.needs_values && shadow->tid != facts->tid) facts->is_contended = 1;
+  if (config.filter.needs_values && shadow->tid != writer_of(facts)) facts->is_contended = 1;
 }
 
 /* Before anything that costs more than the comparison. */
@@ -183,6 +231,10 @@ static __always_inline int is_judged(const struct trapline_facts* facts) {
 static __always_inline __u32 flags_of(const struct trapline_facts* facts) {
   return (facts->old_known ? TRAPLINE_OLD_KNOWN : 0) | (facts->new_known ? TRAPLINE_NEW_KNOWN : 0) |
          (facts->is_first ? TRAPLINE_FIRST : 0);
+}
+
+static __always_inline int is_thread_of_kernel(void) {
+  return (bpf_get_current_task_btf()->flags & PF_KTHREAD) != 0;
 }
 
 static __always_inline __u32 frames_of(long bytes) {
@@ -219,23 +271,28 @@ int on_hit(struct bpf_perf_event_data* context) {
   record->ip = trapline_instruction_pointer(&context->regs);
   const int in_kernel = !trapline_is_user_mode(&context->regs);
   if (in_kernel) record->flags |= TRAPLINE_IN_KERNEL;
+  const int has_user = !in_kernel || !is_thread_of_kernel();
+  if (has_user) record->flags |= TRAPLINE_HAS_USER;
   /* Before what only a record needs. */
   if (config.tallies_hits && is_judged(&facts) && tally_hit(context, record)) return 0;
   record->registers = context->regs;
   bpf_get_current_comm(record->comm, sizeof record->comm);
   record->user_frames = 0;
   record->kernel_frames = 0;
-  if (in_kernel) {
+  if (in_kernel && has_user) {
     bpf_probe_read_kernel(&record->registers, sizeof record->registers,
                           (void*)bpf_task_pt_regs(bpf_get_current_task_btf()));
   }
-  if (bpf_probe_read_user(&record->stack_top, sizeof record->stack_top,
+  if (has_user &&
+      bpf_probe_read_user(&record->stack_top, sizeof record->stack_top,
                           (void*)trapline_stack_pointer(&record->registers)) == 0)
     record->flags |= TRAPLINE_STACK_TOP_KNOWN;
   __u64 size = __builtin_offsetof(struct trapline_hit_record, user_chain);
   if (config.walks_stack) {
-    long bytes =
-        bpf_get_stack(context, record->user_chain, sizeof record->user_chain, BPF_F_USER_STACK);
+    long bytes = 0;
+    if (has_user)
+      bytes =
+          bpf_get_stack(context, record->user_chain, sizeof record->user_chain, BPF_F_USER_STACK);
     if (bytes < 0 || bytes > (long)sizeof record->user_chain) bytes = 0;
     record->user_frames = frames_of(bytes);
     size += bytes;
@@ -276,7 +333,7 @@ int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
                                         .parent_tid = parent->pid};
   if (!is_followed(record.parent_pid)) return 0;
   const int is_process = record.pid != record.parent_pid;
-  if (is_process && child->mm == parent->mm) {
+  if (is_process && child->mm != NULL && child->mm == parent->mm) {
     forget_values(record.parent_pid);
     remember(&sharers, &record.pid, &record.parent_pid);
   }
@@ -284,7 +341,7 @@ int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
     const __u8 yes = 1;
     remember(&followed, &record.pid, &yes);
   }
-  record.watched_slots = find_thread_slots(child).watched;
+  if (!config.whole_machine) record.watched_slots = find_thread_slots(child).watched;
   write_task(&record);
   return 0;
 }
@@ -295,6 +352,7 @@ int BPF_PROG(on_exit, struct task_struct* task) {
   const int is_last = task->signal->live.counter == 0;
   if (is_last) stop_sharing(record.pid);
   if (!is_followed(record.pid)) return 0;
+  record.ends_process = is_last;
   write_task(&record);
   if (is_last) unfollow(record.pid);
   return 0;

@@ -19,8 +19,12 @@ enum {
 struct trapline_slot {
   __u64 address;
   __u64 value_address;
-  __u32 value_length; /* 1 to 8 */
+  __u32 value_length; /* 1 to 8; of the whole machine's, 0: not in use */
   __u32 shadow;       /* which shadow holds them; slots that tell the same bytes share one */
+  /* Of the whole machine's: what a hit left in another epoch is not what the next one finds. 0: nor
+   * is anything else, since somebody may write without a hit. */
+  __u32 epoch;
+  __u32 unused;
 };
 
 struct trapline_watch_config {
@@ -33,7 +37,10 @@ struct trapline_watch_config {
   __u8 reads_values;
   __u8 walks_stack;
   __u8 tallies_hits;
-  __u32 value_order; /* enum trapline_value_order, of tallies' ranges */
+  __u32 value_order;  /* enum trapline_value_order, of tallies' ranges */
+  __u8 whole_machine; /* all processes, and the slots that are there at the time (machine_slots) */
+  __u8 kernel_memory; /* what is watched is the kernel's, the same for all processes */
+  __u8 unused[2];
   struct trapline_filter filter;
 };
 
@@ -48,6 +55,8 @@ struct trapline_shadow {
   __u64 time; /* ns, CLOCK_MONOTONIC; this and the next where conditions need values */
   __u32 tid;  /* whose hit it was */
   __u32 state;
+  __u32 epoch; /* of its slot then */
+  __u32 unused;
 };
 
 /* Of one CPU. */
@@ -61,7 +70,7 @@ struct trapline_tally_key {
   __u32 pid;
   __u32 tid;
   __u32 slot;
-  __u32 unused;
+  __u32 idle_cpu; /* of thread 0, which each CPU has when it is idle */
   __u64 ip;
   __s32 user_stack;
   __s32 kernel_stack;
@@ -94,6 +103,8 @@ struct trapline_task_record {
   __u32 parent_tid;
   __u32 watched_slots; /* FORK: bits, inherited with the program on them */
   __u64 time;          /* ns, CLOCK_MONOTONIC */
+  __u32 ends_process;  /* EXIT: no other thread is left */
+  __u32 unused;
 };
 
 /* A thread of a process that is followed. */
@@ -111,6 +122,7 @@ enum trapline_hit_flags {
   TRAPLINE_STACK_TOP_KNOWN = 8,
   TRAPLINE_FIRST = 16,       /* no hit on these bytes before it, since the watch began */
   TRAPLINE_OPENS_TALLY = 32, /* hits like it are counted in `tally` from now on */
+  TRAPLINE_HAS_USER = 64,    /* a thread of the kernel has no registers or stack of user mode */
 };
 
 /* The record ends after the user's chain, unless the hit was in the kernel: then both chains are

@@ -1,12 +1,13 @@
 /* Hits that are alike, counted where they happen.
  *
  * Alike are those of one thread, slot, instruction and stack. The first one goes to the reader like
- * any hit, and tells under which key the others will be counted. A thread is on one CPU at a time,
- * so that nobody else writes to its tallies meanwhile. What finds no room, neither for its key nor
- * for its stack, goes to the reader one by one. */
+ * any hit, and tells under which key the others will be counted. A thread is on one CPU at a time
+ * (thread 0 of each CPU counts for itself), so that nobody else writes to its tallies meanwhile.
+ * What finds no room, neither for its key nor for its stack, goes to the reader one by one. */
 #pragma once
 
 #include "kernel_types.bpf.h"
+#include "thread_slots.bpf.h"
 #include "value_order.h"
 #include "watch_record.h"
 
@@ -31,11 +32,12 @@ static __always_inline int make_tally_key(struct bpf_perf_event_data* context,
   key->pid = record->pid;
   key->tid = record->tid;
   key->slot = record->slot;
-  key->unused = 0;
+  key->idle_cpu = record->tid == 0 ? record->cpu : 0;
   key->ip = record->ip;
   key->user_stack = key->kernel_stack = 0;
   if (!config.walks_stack) return 1;
-  key->user_stack = bpf_get_stackid(context, &tallied_stacks, BPF_F_USER_STACK);
+  if (record->flags & TRAPLINE_HAS_USER)
+    key->user_stack = bpf_get_stackid(context, &tallied_stacks, BPF_F_USER_STACK);
   if (record->flags & TRAPLINE_IN_KERNEL)
     key->kernel_stack = bpf_get_stackid(context, &tallied_stacks, 0);
   return key->user_stack >= 0 && key->kernel_stack >= 0;
@@ -44,7 +46,7 @@ static __always_inline int make_tally_key(struct bpf_perf_event_data* context,
 static __always_inline void add_to_range(struct trapline_tally* tally,
                                          const struct trapline_hit_record* record) {
   if (!(record->flags & TRAPLINE_NEW_KNOWN) || record->slot >= TRAPLINE_MAX_SLOTS) return;
-  const __u32 length = config.slots[record->slot].value_length;
+  const __u32 length = slot_at(record->slot).value_length;
   if (!trapline_has_place(record->new_value, config.value_order, length)) return;
   const __u64 place = trapline_place_of(record->new_value, config.value_order, length);
   if (tally->value_length == 0 || place < tally->lowest) tally->lowest = place;

@@ -1,4 +1,4 @@
-#include "ports/linux/perf_machine_collector.h"
+#include "ports/linux/machine_collector.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -14,12 +14,15 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "ports/linux/bpf/bpf_machine_collector.h"
 #include "ports/linux/cpu_hotplug_test_support.h"
 #include "ports/linux/native_architecture.h"
 #include "ports/linux/perf_event.h"
+#include "ports/linux/perf_machine_collector.h"
 #include "ports/linux/proc_fs.h"
 #include "trapline/watch/plan.h"
 
@@ -62,7 +65,17 @@ std::size_t open_descriptors() {
   return static_cast<std::size_t>(std::distance(begin(open), end(open)));
 }
 
-class PerfMachineCollector : public ::testing::Test {
+struct MachineCollectorKind {
+  std::string_view name;
+  std::unique_ptr<MachineCollector> (*make)();
+};
+const auto kKinds = ::testing::Values(MachineCollectorKind{"bpf", make_bpf_machine_collector},
+                                      MachineCollectorKind{"perf", make_perf_machine_collector});
+std::string name_of_kind(const ::testing::TestParamInfo<MachineCollectorKind>& info) {
+  return std::string(info.param.name);
+}
+
+class MachineCollectors : public ::testing::TestWithParam<MachineCollectorKind> {
  protected:
   void SetUp() override {
     auto report = collector_->install({.pid = {}, .whole_machine = true}, plan_for_word(), {});
@@ -80,26 +93,30 @@ class PerfMachineCollector : public ::testing::Test {
     return sink_.events.size() >= count;
   }
 
-  std::unique_ptr<MachineCollector> collector_ = make_perf_machine_collector();
+  std::unique_ptr<MachineCollector> collector_ = GetParam().make();
   InstallReport report_;
   CpuEvents sink_;
 };
 
-TEST_F(PerfMachineCollector, WatchesEveryOnlineCpu) {
+INSTANTIATE_TEST_SUITE_P(Collectors, MachineCollectors, kKinds, name_of_kind);
+
+TEST_P(MachineCollectors, WatchesEveryOnlineCpu) {
   EXPECT_EQ(report_.cpus, online_cpus().value());
   EXPECT_EQ(report_.slots, 1U);
 }
 
 // Those that take a CPU away.
-class PerfMachineCollectorThroughHotplug : public PerfMachineCollector {
+class MachineCollectorsThroughHotplug : public MachineCollectors {
  protected:
   void SetUp() override {
     if (const std::string reason = why_no_hotplug(); !reason.empty()) GTEST_SKIP() << reason;
-    PerfMachineCollector::SetUp();
+    MachineCollectors::SetUp();
   }
 
   SpareCpu cpu1_;
 };
+
+INSTANTIATE_TEST_SUITE_P(Collectors, MachineCollectorsThroughHotplug, kKinds, name_of_kind);
 
 // All debug registers of CPU 1 for this thread, while the CPU is offline. That it is so is told
 // before the watch has given its own back there.
@@ -123,7 +140,7 @@ std::vector<PerfEvent> take_registers_of_spare_cpu() {
   return taken;
 }
 
-TEST_F(PerfMachineCollectorThroughHotplug, CpuWithoutAFreeRegisterIsToldOnceAndWatchedLater) {
+TEST_P(MachineCollectorsThroughHotplug, CpuWithoutAFreeRegisterIsToldOnceAndWatchedLater) {
   ASSERT_TRUE(SpareCpu::set_online(false));
   ASSERT_TRUE(wait_for(1));
   EXPECT_EQ(sink_.events[0].gap, Nanoseconds{});
@@ -149,7 +166,7 @@ TEST_F(PerfMachineCollectorThroughHotplug, CpuWithoutAFreeRegisterIsToldOnceAndW
   EXPECT_GT(again.gap.value, 600'000'000U);
 }
 
-TEST_F(PerfMachineCollectorThroughHotplug, UnwatchedCpuThatGoesOfflineTellsNoGapItself) {
+TEST_P(MachineCollectorsThroughHotplug, UnwatchedCpuThatGoesOfflineTellsNoGapItself) {
   ASSERT_TRUE(SpareCpu::set_online(false));
   ASSERT_TRUE(wait_for(1));
   const auto taken = take_registers_of_spare_cpu();
@@ -162,7 +179,7 @@ TEST_F(PerfMachineCollectorThroughHotplug, UnwatchedCpuThatGoesOfflineTellsNoGap
   EXPECT_EQ(sink_.events[2].gap, Nanoseconds{});
 }
 
-TEST_F(PerfMachineCollectorThroughHotplug, EveryCycleIsReportedAndWatchedAgain) {
+TEST_P(MachineCollectorsThroughHotplug, EveryCycleIsReportedAndWatchedAgain) {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
   const char* const wanted = std::getenv("TRAPLINE_HOTPLUG_CYCLES");
   const std::size_t cycles = wanted == nullptr ? 20 : static_cast<std::size_t>(std::atoi(wanted));
@@ -189,14 +206,23 @@ TEST_F(PerfMachineCollectorThroughHotplug, EveryCycleIsReportedAndWatchedAgain) 
   std::ranges::sort(gaps);
   const auto in_ms = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e6; };
   std::printf(
-      "%zu cycles: watch set again %.3f ms after the kernel's event (median; largest %.3f ms), gap "
+      "%s, %zu cycles: watch set again %.3f ms after the kernel's event (median; largest %.3f ms), "
+      "gap "
       "at "
       "most %.3f ms (median; largest %.3f ms)\n",
-      cycles, in_ms(reinstalls[cycles / 2]), in_ms(reinstalls.back()), in_ms(gaps[cycles / 2]),
-      in_ms(gaps.back()));
+      std::string(GetParam().name).c_str(), cycles, in_ms(reinstalls[cycles / 2]),
+      in_ms(reinstalls.back()), in_ms(gaps[cycles / 2]), in_ms(gaps.back()));
 }
 
-TEST_F(PerfMachineCollector, SecondPlanComesAndGoes) {
+TEST_P(MachineCollectors, CallsOutOfOrderAreRefused) {
+  EXPECT_EQ(collector_->install({.pid = {}, .whole_machine = true}, plan_for_word(), {})
+                .error()
+                .error.code,
+            ErrorCode::wrong_state);
+  EXPECT_EQ(GetParam().make()->add(plan_for_word()).error().error.code, ErrorCode::wrong_state);
+}
+
+TEST_P(MachineCollectors, SecondPlanComesAndGoes) {
   const std::size_t descriptors = open_descriptors();
   const Plan second = make_plan(Request{RemoteAddress(0x10000), ByteCount{4}, Access::write},
                                 native_debug_architecture())
@@ -207,7 +233,7 @@ TEST_F(PerfMachineCollector, SecondPlanComesAndGoes) {
   EXPECT_EQ(open_descriptors(), descriptors);
 }
 
-TEST_F(PerfMachineCollector, ProcessEndsWithItsLastThread) {
+TEST_P(MachineCollectors, ProcessEndsWithItsLastThread) {
   int input[2];
   ASSERT_EQ(::pipe2(input, O_CLOEXEC), 0);
   const pid_t child = ::fork();
@@ -233,7 +259,7 @@ TEST_F(PerfMachineCollector, ProcessEndsWithItsLastThread) {
   EXPECT_EQ(status, 0);
 }
 
-TEST_F(PerfMachineCollector, PlansThatComeAndGoLeaveNothingAndAreNotLost) {
+TEST_P(MachineCollectors, PlansThatComeAndGoLeaveNothingAndAreNotLost) {
   const Plan second = make_plan(Request{RemoteAddress(0x10000), ByteCount{4}, Access::write},
                                 native_debug_architecture())
                           .value();
@@ -247,7 +273,7 @@ TEST_F(PerfMachineCollector, PlansThatComeAndGoLeaveNothingAndAreNotLost) {
   EXPECT_EQ(sink_.lost, 0U);
 }
 
-TEST_F(PerfMachineCollector, TooManyPlansAreRefusedAndLeaveNothing) {
+TEST_P(MachineCollectors, TooManyPlansAreRefusedAndLeaveNothing) {
   const std::size_t descriptors = open_descriptors();
   std::size_t added = 0;
   Result<void> outcome;
@@ -264,9 +290,9 @@ TEST_F(PerfMachineCollector, TooManyPlansAreRefusedAndLeaveNothing) {
   EXPECT_EQ(open_descriptors(), descriptors + added * report_.cpus.count());
 }
 
-TEST_F(PerfMachineCollector, StopFreesEverything) {
+TEST_P(MachineCollectors, StopFreesEverything) {
   collector_->stop(sink_);
-  const auto again = make_perf_machine_collector();
+  const auto again = GetParam().make();
   EXPECT_TRUE(again->install({.pid = {}, .whole_machine = true}, plan_for_word(), {}).has_value());
   again->stop(sink_);
 }
