@@ -18,13 +18,6 @@ constexpr Nanoseconds kCpuLookInterval{250'000'000};
 // The time for which an event is enabled grows by something in this while, unless it is dead.
 constexpr Nanoseconds kSignOfLifeInterval{5'000'000};
 
-std::vector<perf_event_attr> attributes_of(const Plan& plan, const PerfEventOptions& options) {
-  std::vector<perf_event_attr> attributes;
-  for (const SlotRequest& slot : plan.slots())
-    attributes.push_back(breakpoint_attributes(slot, options));
-  return attributes;
-}
-
 CpuEvent event_of(CpuId cpu, CpuEvent::Kind kind, Nanoseconds time) {
   CpuEvent event;
   event.cpu = cpu;
@@ -42,7 +35,7 @@ std::unexpected<CpuObstacle> no_state(Error error) {
 MachineWatch::SetPlan::SetPlan(const Plan& wanted, const MachineEvents& events,
                                const CollectorOptions& options)
     : plan(wanted),
-      watch(attributes_of(wanted, events.breakpoints), events.connect),
+      watch(breakpoint_attributes(wanted, events.breakpoints), events.connect),
       builder(wanted, options) {}
 
 Result<std::unique_ptr<MachineWatch>> MachineWatch::create(MachineEvents events,

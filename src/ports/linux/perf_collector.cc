@@ -35,10 +35,10 @@ struct RecentTraps {
 };
 
 // A watch that is installed.
-class Session {
+class PerfSession {
  public:
-  Session(const TargetScope& scope, const Plan& plan, const CollectorOptions& options,
-          FollowedTarget target, PerfInstallation installed)
+  PerfSession(const TargetScope& scope, const Plan& plan, const CollectorOptions& options,
+              FollowedTarget target, PerfInstallation installed)
       : scope_(scope),
         target_(std::move(target)),
         installed_(std::move(installed)),
@@ -213,7 +213,7 @@ class Session {
   std::vector<PerfTwinFilter::Trap> neighbours_;
 };
 
-class PerfCollector final : public PerfSessionCollector<Session> {
+class PerfCollector final : public PerfSessionCollector<PerfSession> {
  public:
   [[nodiscard]] Result<InstallReport> install(const TargetScope& scope, const Plan& plan,
                                               const CollectorOptions& options) override {
@@ -224,8 +224,8 @@ class PerfCollector final : public PerfSessionCollector<Session> {
     if (!target) return std::unexpected(std::move(target.error()));
     auto installed = install_perf(scope, plan, options);
     if (!installed) return std::unexpected(std::move(installed.error()));
-    session_ =
-        std::make_unique<Session>(scope, plan, options, *std::move(target), *std::move(installed));
+    session_ = std::make_unique<PerfSession>(scope, plan, options, *std::move(target),
+                                             *std::move(installed));
     return session_->report();
   }
 };

@@ -165,6 +165,16 @@ perf_event_attr breakpoint_attributes(const SlotRequest& slot, const PerfEventOp
   return attributes;
 }
 
+std::vector<perf_event_attr> breakpoint_attributes(const Plan& plan, PerfEventOptions options) {
+  std::vector<perf_event_attr> attributes;
+  attributes.reserve(plan.slots().size());
+  for (const SlotRequest& slot : plan.slots()) {
+    attributes.push_back(breakpoint_attributes(slot, options));
+    options.reports_tasks = false;
+  }
+  return attributes;
+}
+
 perf_event_attr ring_owner_attributes(std::uint32_t wakeup_bytes) {
   perf_event_attr attributes = common_attributes();
   attributes.type = PERF_TYPE_SOFTWARE;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <vector>
 
 #include "base/failure.h"
 #include "ports/linux/collector.h"
@@ -40,6 +41,10 @@ struct PerfEventOptions {
 // One sample for each access to `slot`. Disabled: enable it once its output goes somewhere.
 [[nodiscard]] perf_event_attr breakpoint_attributes(const SlotRequest& slot,
                                                     const PerfEventOptions& options);
+// One for each slot. The first alone reports tasks if that is asked: each event that does gets its
+// own copy of these records.
+[[nodiscard]] std::vector<perf_event_attr> breakpoint_attributes(const Plan& plan,
+                                                                 PerfEventOptions options);
 
 // An event of one's own thread that never fires and never ends: to own a ring that events of other
 // threads write into. (A ring whose owner's thread has ended polls as hung up for ever.)

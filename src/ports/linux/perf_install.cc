@@ -39,17 +39,6 @@ Result<CpuChoice> choose_cpus(std::size_t threads, std::size_t slots) {
                     std::to_string(available) + " (ulimit -Hn)"}};
 }
 
-std::vector<perf_event_attr> attributes_of(const Plan& plan, PerfEventOptions options) {
-  std::vector<perf_event_attr> attributes;
-  attributes.reserve(plan.slots().size());
-  for (const SlotRequest& slot : plan.slots()) {
-    // Every event that asks gets its own copy of these records; one per thread and CPU is right.
-    options.reports_tasks = attributes.empty();
-    attributes.push_back(breakpoint_attributes(slot, options));
-  }
-  return attributes;
-}
-
 }  // namespace
 
 Result<PerfInstallation> install_perf(const TargetScope& scope, const Plan& plan,
@@ -68,7 +57,9 @@ Result<PerfInstallation> install_perf(const TargetScope& scope, const Plan& plan
       negotiate(*threads, wanted_options(scope, options), scope, plan, rings->cpus().front());
   if (!allowed) return std::unexpected(allowed.error());
 
-  std::vector<perf_event_attr> attributes = attributes_of(plan, *allowed);
+  PerfEventOptions events = *allowed;
+  events.reports_tasks = true;
+  std::vector<perf_event_attr> attributes = breakpoint_attributes(plan, events);
   const SampleLayout layout = layout_of(attributes.front());
   PerfInstallation made{.events = PerfEventSet(*std::move(rings)),
                         .rings = PerfRingSet(layout),

@@ -43,20 +43,20 @@ bool has_live_thread(ProcessId pid) {
   });
 }
 
-class Session {
+class PerfMachineSession {
  public:
   // Nothing is watched yet.
-  [[nodiscard]] static Result<std::unique_ptr<Session>> create(PerfCpuRings rings,
-                                                               const CollectorOptions& options) {
-    std::unique_ptr<Session> session(new Session(std::move(rings), options));
+  [[nodiscard]] static Result<std::unique_ptr<PerfMachineSession>> create(
+      PerfCpuRings rings, const CollectorOptions& options) {
+    std::unique_ptr<PerfMachineSession> session(new PerfMachineSession(std::move(rings), options));
     auto watch = MachineWatch::create(session->events(options), options);
     if (!watch) return std::unexpected(std::move(watch.error()));
     session->watch_ = *std::move(watch);
     return session;
   }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-  ~Session() = default;
+  PerfMachineSession(const PerfMachineSession&) = delete;
+  PerfMachineSession& operator=(const PerfMachineSession&) = delete;
+  ~PerfMachineSession() = default;
 
   [[nodiscard]] Result<InstallReport> install(const Plan& plan) { return watch_->install(plan); }
   [[nodiscard]] Result<void> add(const Plan& plan) { return watch_->add(plan); }
@@ -88,7 +88,7 @@ class Session {
   }
 
  private:
-  Session(PerfCpuRings rings, const CollectorOptions& options)
+  PerfMachineSession(PerfCpuRings rings, const CollectorOptions& options)
       : rings_(std::move(rings)), layout_(layout_of(format_of(options))), ring_set_(layout_) {
     for (PerfRing& ring : rings_.rings()) ring_set_.add(ring.reader());
     descriptors_ = rings_.descriptors();
@@ -202,7 +202,7 @@ class Session {
 };
 
 class PerfMachineCollector final
-    : public MachineSessionCollector<PerfSessionCollector<Session, MachineCollector>> {
+    : public MachineSessionCollector<PerfSessionCollector<PerfMachineSession, MachineCollector>> {
  public:
   [[nodiscard]] Result<InstallReport> install(const TargetScope& /*the whole machine*/,
                                               const Plan& plan,
@@ -214,7 +214,7 @@ class PerfMachineCollector final
     if (!possible) return std::unexpected(possible.error());
     auto rings = PerfCpuRings::create(*possible, options.ring_bytes);
     if (!rings) return std::unexpected(std::move(rings.error()));
-    auto session = Session::create(*std::move(rings), options);
+    auto session = PerfMachineSession::create(*std::move(rings), options);
     if (!session) return std::unexpected(std::move(session.error()));
     auto report = (*session)->install(plan);
     if (report) session_ = *std::move(session);

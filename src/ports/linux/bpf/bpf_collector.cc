@@ -38,15 +38,15 @@ trapline_watch_config config_for(const TargetScope& scope, const Plan& plan,
 }
 
 // A watch that is installed.
-class Session {
+class BpfSession {
  public:
   struct Installed {
     FollowedTarget target;
     BpfOutput output;
     BpfEvents events;  // borrows the programs
   };
-  Session(const TargetScope& scope, const Plan& plan, const CollectorOptions& options,
-          Installed installed)
+  BpfSession(const TargetScope& scope, const Plan& plan, const CollectorOptions& options,
+             Installed installed)
       : scope_(scope), plan_(plan), installed_(std::move(installed)), builder_(plan, options) {
     refresh_descriptors();
   }
@@ -77,7 +77,7 @@ class Session {
   std::vector<int> descriptors_;
 };
 
-Collector::Drained Session::drain(SampleSink& sink) {
+Collector::Drained BpfSession::drain(SampleSink& sink) {
   const Nanoseconds now = monotonic_now();
   FollowedTarget& target = installed_.target;
   target.check(now, *this);
@@ -101,7 +101,7 @@ Collector::Drained Session::drain(SampleSink& sink) {
   return result;
 }
 
-void Session::finish(SampleSink& sink) {
+void BpfSession::finish(SampleSink& sink) {
   installed_.events.disable();
   installed_.output.tell_rejections(sink);
   deliver(sink, PerfRingSet::kForever, BpfOutput::kNoLimit);
@@ -114,13 +114,13 @@ void Session::finish(SampleSink& sink) {
   installed_.target.deliver_events(sink);
 }
 
-bool Session::deliver(SampleSink& sink, Nanoseconds until, std::size_t limit) {
+bool BpfSession::deliver(SampleSink& sink, Nanoseconds until, std::size_t limit) {
   return installed_.output.deliver(
       sink, until, limit, [&](const BpfHit& hit) { return builder_.build(hit.sample, hit.comm); },
       [&](const BpfTask& task) { handle_task(task, sink); });
 }
 
-void Session::handle_task(const BpfTask& task, SampleSink& sink) {
+void BpfSession::handle_task(const BpfTask& task, SampleSink& sink) {
   switch (task.event) {
     case BpfTaskEvent::fork:
       wants_look_ = wants_look_ || is_born_incomplete(task);
@@ -139,39 +139,32 @@ void Session::handle_task(const BpfTask& task, SampleSink& sink) {
   }
 }
 
-bool Session::is_hung_up() const {
+bool BpfSession::is_hung_up() const {
   if (!scope_.only_thread) return false;
   const auto status = read_status(scope_.pid, *scope_.only_thread);
   return !status || status->has_ended();
 }
 
-bool Session::is_born_incomplete(const BpfTask& birth) const {
+bool BpfSession::is_born_incomplete(const BpfTask& birth) const {
   if (scope_.only_thread) return false;
   const bool is_followed = birth.task.pid == birth.task.parent_pid || scope_.follow_children;
   return is_followed && installed_.events.is_incomplete(birth.watched_slots);
 }
 
-void Session::look_again(SampleSink& sink) {
+void BpfSession::look_again(SampleSink& sink) {
   wants_look_ = false;
   const auto watched = installed_.events.watch_all();
   if (!watched || watched->was_incomplete || !watched->notes.empty()) sink.on_lost_uncounted();
 }
 
-void Session::tell_losses(SampleSink& sink) {
+void BpfSession::tell_losses(SampleSink& sink) {
   // A birth may be among them.
   if (installed_.output.tell_losses(sink)) wants_look_ = true;
 }
 
-void Session::refresh_descriptors() {
+void BpfSession::refresh_descriptors() {
   descriptors_ = installed_.target.descriptors();
   descriptors_.push_back(installed_.output.programs().descriptor());
-}
-
-std::vector<perf_event_attr> attributes_of(const Plan& plan, const PerfEventOptions& allowed) {
-  std::vector<perf_event_attr> attributes;
-  for (const SlotRequest& slot : plan.slots())
-    attributes.push_back(breakpoint_attributes(slot, allowed));
-  return attributes;
 }
 
 // Errors: as Collector::install.
@@ -188,7 +181,7 @@ Result<BpfEvents::Watched> watch(const TargetScope& scope, const Plan& plan, Bpf
   return BpfEvents::Watched{.threads = 1, .notes = {}};
 }
 
-class BpfCollector final : public PerfSessionCollector<Session> {
+class BpfCollector final : public PerfSessionCollector<BpfSession> {
  public:
   [[nodiscard]] std::string_view name() const override { return "bpf"; }
   [[nodiscard]] Result<InstallReport> install(const TargetScope& scope, const Plan& plan,
@@ -222,7 +215,7 @@ Result<InstallReport> BpfCollector::install(const TargetScope& scope, const Plan
   if (!loaded) return std::unexpected(std::move(loaded.error()));
   BpfOutput output(std::make_unique<BpfWatchPrograms>(*std::move(loaded)));
   raise_descriptor_limit();
-  BpfEvents events(output.programs(), attributes_of(plan, *allowed),
+  BpfEvents events(output.programs(), breakpoint_attributes(plan, *allowed),
                    [scope, plan](ThreadId tid, const SlotOpenError& error) {
                      return explain_thread_error(scope, plan, tid, error);
                    });
@@ -238,9 +231,9 @@ Result<InstallReport> BpfCollector::install(const TargetScope& scope, const Plan
                        .notes = std::move(watched->notes)};
   add_negotiation_notes(*allowed, scope, report.notes);
   if (!output.programs().tells_code_maps()) report.notes.emplace_back(kNoCodeMapsNote);
-  session_ = std::make_unique<Session>(
+  session_ = std::make_unique<BpfSession>(
       scope, plan, options,
-      Session::Installed{*std::move(target), std::move(output), std::move(events)});
+      BpfSession::Installed{*std::move(target), std::move(output), std::move(events)});
   return report;
 }
 

@@ -44,20 +44,20 @@ PerfEventOptions event_options() {
   return wanted;
 }
 
-class Session {
+class BpfMachineSession {
  public:
   // Nothing is watched yet.
-  [[nodiscard]] static Result<std::unique_ptr<Session>> create(BpfOutput output,
-                                                               const CollectorOptions& options) {
-    std::unique_ptr<Session> session(new Session(std::move(output)));
+  [[nodiscard]] static Result<std::unique_ptr<BpfMachineSession>> create(
+      BpfOutput output, const CollectorOptions& options) {
+    std::unique_ptr<BpfMachineSession> session(new BpfMachineSession(std::move(output)));
     auto watch = MachineWatch::create(session->events(), options);
     if (!watch) return std::unexpected(std::move(watch.error()));
     session->watch_ = *std::move(watch);
     return session;
   }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-  ~Session() = default;
+  BpfMachineSession(const BpfMachineSession&) = delete;
+  BpfMachineSession& operator=(const BpfMachineSession&) = delete;
+  ~BpfMachineSession() = default;
 
   [[nodiscard]] Result<InstallReport> install(const Plan& plan) {
     if (auto added = add_slots(plan); !added) return std::unexpected(std::move(added.error()));
@@ -106,7 +106,7 @@ class Session {
   }
 
  private:
-  explicit Session(BpfOutput output)
+  explicit BpfMachineSession(BpfOutput output)
       : output_(std::move(output)), descriptors_{output_.programs().descriptor()} {}
 
   [[nodiscard]] MachineEvents events() {
@@ -190,7 +190,7 @@ class Session {
 };
 
 class BpfMachineCollector final
-    : public MachineSessionCollector<PerfSessionCollector<Session, MachineCollector>> {
+    : public MachineSessionCollector<PerfSessionCollector<BpfMachineSession, MachineCollector>> {
  public:
   [[nodiscard]] std::string_view name() const override { return "bpf"; }
   [[nodiscard]] Result<InstallReport> install(const TargetScope& /*the whole machine*/,
@@ -209,8 +209,8 @@ class BpfMachineCollector final
                   "this kernel lets no program see code mapped, by which collector bpf would find "
                   "the processes that load the file: use --collector perf");
     raise_descriptor_limit();
-    auto session =
-        Session::create(BpfOutput(std::make_unique<BpfWatchPrograms>(*std::move(loaded))), options);
+    auto session = BpfMachineSession::create(
+        BpfOutput(std::make_unique<BpfWatchPrograms>(*std::move(loaded))), options);
     if (!session) return std::unexpected(std::move(session.error()));
     auto report = (*session)->install(plan);
     if (!report) return report;
