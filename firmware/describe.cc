@@ -56,11 +56,16 @@ std::string_view reason(ErrorCode code) {
              "doubleword";
     case ErrorCode::misaligned:
       return "an instruction's address is a multiple of 4 (ARM), or of 2 with bit 0 set (Thumb)";
-    case ErrorCode::permission_denied:
+    case ErrorCode::in_fault_path:
       return "the fault handlers use this themselves, and would fault for ever. Watch what they do "
              "not touch";
     case ErrorCode::not_supported:
       return "the debug registers of a CPU cannot be reset. 'cpus' says which";
+    case ErrorCode::permission_denied:
+      return "the debug registers are locked, or debugging is not authenticated: that is up to the "
+             "board";
+    case ErrorCode::no_hardware:
+      return "a debug register of this machine does not keep what is written to it";
     default:
       return name_of(code);
   }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "isa/armv7/debug_access.h"
+#include "ports/armv7_virt/cpu.h"
 #include "support.h"
 
 namespace trapline::firmware::testing {
@@ -90,6 +91,15 @@ TEST_F(PoweredUpCpu, AnInstalledSlotIsInTheRegistersAndGoneWhenItIsRemoved) {
     EXPECT_EQ(debug_unit().install(across).error().code, ErrorCode::bad_length);
     EXPECT_EQ(dbg_read(DebugRegister::watchpoint_control(0)), 0U);
   });
+}
+
+TEST(DebugUnitTest, WhatTheFaultHandlersUseHasToBeAskedForDifferently) {
+  const DebugSlot slot{SlotIndex{0}, RemoteAddress::of_local(&armv7_virt::this_cpu().faults),
+                       ByteCount{4}, Access::write};
+  const auto refused = debug_unit().install(slot);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::in_fault_path);
+  EXPECT_EQ(group_of(refused.error().code), ErrorGroup::change_request);
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ concept DebugPort = requires(P& port, const DebugSlot& slot) {
   // no_hardware (the registers do not keep what is written): the CPU cannot be watched.
   { port.reset_ctrl_regs() } -> std::same_as<std::expected<void, Error>>;
   // Errors: those of the architecture's encoding (bad_length, misaligned, range_wraps,
-  // access_unsupported), not_supported; nothing is installed then.
+  // access_unsupported), no_hardware (the register does not keep it), in_fault_path (what the
+  // port's fault handlers use themselves); nothing is installed then.
   { port.install(slot) } -> std::same_as<std::expected<void, Error>>;
   // The register catches nothing any more when this returns.
   port.remove(slot);

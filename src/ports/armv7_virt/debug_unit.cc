@@ -165,7 +165,7 @@ std::expected<void, Error> DebugUnit::enable_monitor_mode() const {
 }
 
 std::expected<void, Error> DebugUnit::install(const DebugSlot& slot) {
-  if (is_on_fault_path(slot)) return failure(ErrorCode::permission_denied);
+  if (is_on_fault_path(slot)) return failure(ErrorCode::in_fault_path);
   const bool code = slot.access == Access::execute;
   auto& bank = code ? installed().code : installed().data;
   // Known before it can fire.

@@ -38,8 +38,8 @@ class DebugUnit {
   // In the order of the architecture manual: unlock, double lock, authentication, vector catch,
   // every breakpoint and watchpoint, monitor mode. Only accesses that survive a fault.
   [[nodiscard]] std::expected<void, Error> reset_ctrl_regs();
-  // Errors: besides the port's, permission_denied: code or memory that the fault handlers use
-  // before hits are off.
+  // Errors: besides the port's, in_fault_path: code or memory that the fault handlers use before
+  // hits are off.
   [[nodiscard]] std::expected<void, Error> install(const DebugSlot& slot);
   void remove(const DebugSlot& slot);
 
