@@ -76,6 +76,7 @@ class HwBreakpoint {
   // Resets every online CPU. Errors: not_supported (debug_err_mask has the CPUs that failed;
   // nothing is left behind), wrong_state (it is enabled), those of setup_state.
   [[nodiscard]] Outcome enable() {
+    const std::lock_guard facility(mutex_);
     if (reset_.owns_state()) return std::unexpected(Error{ErrorCode::wrong_state});
     if (const auto registered = register_reset(); !registered) return registered;
     auto watches =
@@ -94,13 +95,19 @@ class HwBreakpoint {
   }
   // Errors: instances_left while there are watches.
   [[nodiscard]] Outcome disable() {
+    const std::lock_guard facility(mutex_);
     if (const auto removed = machine_.remove_state(watches_); !removed) return removed;
     return machine_.remove_state_nocalls(reset_);
   }
-  [[nodiscard]] bool is_enabled() const { return watches_.owns_state(); }
+  [[nodiscard]] bool is_enabled() {
+    const std::lock_guard facility(mutex_);
+    return watches_.owns_state();
+  }
 
-  // The CPUs whose last reset failed.
+  // The CPUs whose last reset failed. Waits for an enable() that is under way: half of its CPUs
+  // would be no answer.
   [[nodiscard]] CpuSet debug_err_mask() {
+    const std::lock_guard facility(mutex_);
     const std::shared_lock lock(machine_.online_cpus());
     return debug_err_mask_;
   }
@@ -108,11 +115,11 @@ class HwBreakpoint {
   // Installs the watch on every CPU. Errors: wrong_state (not enabled), duplicate (it is added);
   // those of make_plan; no_free_slot; the port's, and then it is installed nowhere.
   [[nodiscard]] Outcome add(CpuWatch& watch, const Request& request) {
-    if (!is_enabled()) return std::unexpected(Error{ErrorCode::wrong_state});
+    const std::lock_guard facility(mutex_);
+    if (!watches_.owns_state()) return std::unexpected(Error{ErrorCode::wrong_state});
     if (watch.is_added()) return std::unexpected(Error{ErrorCode::duplicate});
     const auto plan = make_plan(request, debug_.architecture());
     if (!plan) return std::unexpected(plan.error());
-    const std::lock_guard lock(mutex_);
     const auto reservation = slots_.reserve(*plan);
     if (!reservation) return std::unexpected(reservation.error());
     watch.request_ = request;
@@ -124,14 +131,14 @@ class HwBreakpoint {
   }
   // Errors: not_reserved (it is not added here).
   [[nodiscard]] Outcome remove(CpuWatch& watch) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard facility(mutex_);
     const Outcome removed = machine_.remove_instance(watches_, watch);
     if (!watch.is_added() && (removed || removed.error().code == ErrorCode::teardown_failed))
       give_back(watch);
     return removed;
   }
   [[nodiscard]] std::size_t free_slots(bool code) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard facility(mutex_);
     return slots_.free_slots(code);
   }
 
@@ -151,7 +158,8 @@ class HwBreakpoint {
     return std::unexpected(Error{ErrorCode::not_supported});
   }
 
-  // Hotplug callbacks: one at a time, and nobody reads the mask meanwhile.
+  // Hotplug callbacks: one at a time. Nobody reads the mask meanwhile: they run under mutex_, which
+  // whoever asked for them holds, or under the machine's write lock.
   Outcome reset(const hotplug::CallbackContext& context) {
     debug_err_mask_.erase(context.cpu);
     if (!debug_.reset_ctrl_regs()) debug_err_mask_.insert(context.cpu);
@@ -186,10 +194,12 @@ class HwBreakpoint {
   hotplug::StateMachine<Port>& machine_;
   Debug& debug_;
   Places places_;
+  // Guards all of the below, and what is the facility's of each watch; taken before the machine's
+  // locks. Callbacks are called under it, or under the machine's write lock: they do not take it.
+  typename Port::Mutex mutex_;
   hotplug::StateHandle reset_;
   hotplug::StateHandle watches_;
-  CpuSet debug_err_mask_;       // written by callbacks, under the machine's locks
-  typename Port::Mutex mutex_;  // guards slots_; taken before the machine's locks
+  CpuSet debug_err_mask_;
   SlotTable slots_;
 };
 
