@@ -56,6 +56,9 @@ std::string_view reason(ErrorCode code) {
              "doubleword";
     case ErrorCode::misaligned:
       return "an instruction's address is a multiple of 4 (ARM), or of 2 with bit 0 set (Thumb)";
+    case ErrorCode::not_steppable:
+      return "an exception return, or an mrs into sp or lr, cannot be stepped over. Choose an "
+             "instruction before or behind it";
     case ErrorCode::in_fault_path:
       return "the fault handlers use this themselves, and would fault for ever. Watch what they do "
              "not touch";

@@ -2,9 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <deque>
 
+#include "isa/armv7/system_registers.h"
 #include "support.h"
 
 namespace trapline::firmware::testing {
@@ -234,6 +236,147 @@ TEST_F(WatchTest, ABreakpointIsCaughtOnEveryCpuAndGoneThrough) {
     EXPECT_EQ(hits[index].access, Access::execute);
     EXPECT_EQ(hits[index].pc, reinterpret_cast<std::uintptr_t>(&called));
   }
+}
+
+// Read and write the mask of IRQs in every way; each leaves what it saw in seen[]. They end with
+// IRQs as they were.
+extern "C" {
+void trapline_status_arm(std::uint32_t* seen);
+void trapline_status_thumb(std::uint32_t* seen);
+// Not to be executed.
+void trapline_returns_arm();
+void trapline_returns_thumb();
+}
+asm(R"(
+  .pushsection .text.trapline_status, "ax"
+  .syntax unified
+  .macro status_accesses
+  mrs     r1, cpsr
+  cpsid   i
+  mrs     r2, cpsr
+  cpsie   i
+  mrs     r3, cpsr
+  msr     cpsr_c, r2
+  mrs     r12, cpsr
+  msr     cpsr_c, r1
+  stm     r0!, {r1-r3, r12}
+  mrs     r1, cpsr
+  str     r1, [r0]
+  bx      lr
+  .endm
+  .arm
+  .balign 4
+  .global trapline_status_arm
+  .type trapline_status_arm, %function
+trapline_status_arm:
+  status_accesses
+  .size trapline_status_arm, . - trapline_status_arm
+  .global trapline_returns_arm
+  .type trapline_returns_arm, %function
+trapline_returns_arm:
+  subs    pc, lr, #4
+  rfeia   sp!
+  ldm     sp!, {r0, pc}^
+  mrs     lr, cpsr
+  .size trapline_returns_arm, . - trapline_returns_arm
+  .thumb
+  .balign 4
+  .global trapline_status_thumb
+  .thumb_func
+  .type trapline_status_thumb, %function
+trapline_status_thumb:
+  status_accesses
+  .size trapline_status_thumb, . - trapline_status_thumb
+  .balign 4
+  .global trapline_returns_thumb
+  .thumb_func
+  .type trapline_returns_thumb, %function
+trapline_returns_thumb:
+  subs    pc, lr, #4
+  rfeia   sp!
+  mrs     lr, cpsr
+  .size trapline_returns_thumb, . - trapline_returns_thumb
+  .arm
+  .popsection
+)");
+
+using Seen = std::array<std::uint32_t, 5>;
+constexpr std::uint32_t kIrqsMasked = 1U << 7;
+constexpr std::uint32_t kMasksAndMode = 0x1df;
+constexpr std::size_t kStatusAccesses = 8;  // at the beginning; the second and the fourth are CPS
+
+// Of the instruction number `index` of a function; in Thumb code CPS is the only narrow one.
+const void* instruction(std::uintptr_t function, std::size_t index) {
+  const std::size_t narrow = (index > 1 ? 1U : 0U) + (index > 3 ? 1U : 0U);
+  const bool is_thumb = (function & 1) != 0;
+  return reinterpret_cast<const void*>(function + 4 * index - (is_thumb ? 2 * narrow : 0));
+}
+
+TEST_F(WatchTest, WhatReadsOrWritesTheMaskOfIrqsDoesSoUnderABreakpoint) {
+  for (const auto function : {&trapline_status_arm, &trapline_status_thumb}) {
+    Seen expected{};
+    function(expected.data());
+    for (std::uint32_t& word : expected) word &= kMasksAndMode;
+    EXPECT_EQ(expected[0] & kIrqsMasked, 0U);
+    EXPECT_NE(expected[1] & kIrqsMasked, 0U);
+    for (std::size_t index = 0; index < kStatusAccesses; ++index) {
+      const auto* const at = instruction(reinterpret_cast<std::uintptr_t>(function), index);
+      const Watched watched(*this, at, 4, Access::execute);
+      Seen seen{};
+      function(seen.data());
+      // Flags and GE are whatever they were.
+      for (std::uint32_t& word : seen) word &= kMasksAndMode;
+      EXPECT_EQ(seen, expected) << "instruction " << index;
+      EXPECT_FALSE(isa::armv7::irqs_are_masked()) << "instruction " << index;
+      const auto hits = take_hits();
+      ASSERT_EQ(hits.size(), 1U) << "instruction " << index;
+      EXPECT_TRUE(hits[0].is_complete);
+      EXPECT_EQ(hits[0].pc, reinterpret_cast<std::uintptr_t>(at) & ~std::uintptr_t{1});
+    }
+  }
+}
+
+TEST_F(WatchTest, TheMaskOfIrqsIsTheProgramsInTheLoopOfAnExclusiveStore) {
+  static std::uint32_t word = 0;
+  word = 0;
+  const Watched watched(*this, &word, 4);
+  std::uint32_t status = 0;
+  std::uint32_t seen = 0;
+  asm volatile(
+      "1: ldrex r4, [%[at]]\n\t"
+      "add r4, r4, #1\n\t"
+      "strex %[status], r4, [%[at]]\n\t"
+      "mrs r4, cpsr\n\t"
+      "orr %[seen], %[seen], r4\n\t"
+      "mrs r4, cpsr\n\t"
+      "orr %[seen], %[seen], r4\n\t"
+      "cmp %[status], #0\n\t"
+      "bne 1b"
+      : [status] "=&r"(status), [seen] "+&r"(seen)
+      : [at] "r"(&word)
+      : "r4", "cc", "memory");
+  EXPECT_EQ(seen & kIrqsMasked, 0U);
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 1U);
+  EXPECT_TRUE(hits[0].is_complete);
+  EXPECT_EQ(hits[0].new_value, 1U);
+}
+
+TEST_F(WatchTest, ExceptionReturnsCannotHaveABreakpoint) {
+  ASSERT_TRUE(watches().enable().has_value());
+  const auto ask = [&](std::uintptr_t address) {
+    CpuWatch refused;
+    const auto added =
+        watches().add(refused, {RemoteAddress(address), ByteCount{4}, Access::execute});
+    return added ? std::nullopt : std::optional(added.error().code);
+  };
+  const auto arm = reinterpret_cast<std::uintptr_t>(&trapline_returns_arm);
+  for (const unsigned index : {0U, 1U, 2U, 3U})
+    EXPECT_EQ(ask(arm + 4 * index), ErrorCode::not_steppable) << index;
+  const auto thumb = reinterpret_cast<std::uintptr_t>(&trapline_returns_thumb);
+  for (const unsigned index : {0U, 1U, 2U})
+    EXPECT_EQ(ask(thumb + 4 * index), ErrorCode::not_steppable) << index;
+  EXPECT_EQ(watches().free_slots(true), 5U);
 }
 
 TEST_F(WatchTest, WhatFaultsAfterItWasCaughtIsAHitThatDidNotHappen) {

@@ -51,6 +51,8 @@ std::string_view name_of(ErrorCode code) {
       return "last_cpu"sv;
     case ErrorCode::cpu_not_present:
       return "cpu_not_present"sv;
+    case ErrorCode::not_steppable:
+      return "not_steppable"sv;
     case ErrorCode::in_fault_path:
       return "in_fault_path"sv;
     case ErrorCode::no_free_slot:

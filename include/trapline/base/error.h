@@ -44,6 +44,7 @@ enum class ErrorCode : std::uint8_t {
   cannot_fail,         // change_request: fail_at for a hotplug state that has no way to fail
   last_cpu,            // change_request: the last online CPU cannot be taken down
   cpu_not_present,     // change_request
+  not_steppable,       // change_request: a breakpoint on an instruction that nothing steps over
   in_fault_path,       // change_request: what fault handlers use themselves; a hit there never ends
   no_free_slot,        // free_slot
   permission_denied,   // ask_privilege
@@ -90,6 +91,7 @@ enum class ErrorCode : std::uint8_t {
     case ErrorCode::cannot_fail:
     case ErrorCode::last_cpu:
     case ErrorCode::cpu_not_present:
+    case ErrorCode::not_steppable:
     case ErrorCode::in_fault_path:
       return ErrorGroup::change_request;
     case ErrorCode::no_free_slot:

@@ -33,7 +33,7 @@ concept DebugPort = requires(P& port, const DebugSlot& slot) {
   { port.reset_ctrl_regs() } -> std::same_as<std::expected<void, Error>>;
   // Errors: those of the architecture's encoding (bad_length, misaligned, range_wraps,
   // access_unsupported), no_hardware (the register does not keep it), in_fault_path (what the
-  // port's fault handlers use themselves); nothing is installed then.
+  // port's fault handlers use themselves), not_steppable; nothing is installed then.
   { port.install(slot) } -> std::same_as<std::expected<void, Error>>;
   // The register catches nothing any more when this returns.
   port.remove(slot);

@@ -2,56 +2,16 @@
 
 #include <bit>
 
+#include "instructions/armv7/condition.h"
 #include "regs/bit_field.h"
 
 namespace trapline::instructions::armv7 {
 namespace {
 
 constexpr std::uint32_t kPc = 15;
-constexpr std::uint32_t kAlways = 0b1110;
 
-// --- conditions and shifts
-// ------------------------------------------------------------------------
-
-struct Flags {
-  bool n, z, c, v;
-};
-constexpr Flags flags_of(std::uint32_t cpsr) {
-  return {(cpsr >> 31 & 1) != 0, (cpsr >> 30 & 1) != 0, (cpsr >> 29 & 1) != 0,
-          (cpsr >> 28 & 1) != 0};
-}
-
-// A8.3.1: the lowest bit turns the condition round, but for "always".
-constexpr bool holds(std::uint32_t condition, std::uint32_t cpsr) {
-  const Flags flags = flags_of(cpsr);
-  bool result = true;
-  switch (condition >> 1) {
-    case 0:
-      result = flags.z;
-      break;
-    case 1:
-      result = flags.c;
-      break;
-    case 2:
-      result = flags.n;
-      break;
-    case 3:
-      result = flags.v;
-      break;
-    case 4:
-      result = flags.c && !flags.z;
-      break;
-    case 5:
-      result = flags.n == flags.v;
-      break;
-    case 6:
-      result = flags.n == flags.v && !flags.z;
-      break;
-    default:
-      return true;
-  }
-  return (condition & 1) != 0 ? !result : result;
-}
+// --- arithmetic
+// -----------------------------------------------------------------------------------
 
 constexpr std::uint32_t sign_extend(std::uint32_t value, unsigned bits) {
   const std::uint32_t sign = 1U << (bits - 1);
@@ -213,7 +173,7 @@ class ThumbDecoder {
       : instruction_(instruction), registers_(registers), read_(read) {}
 
   [[nodiscard]] std::optional<NextInstruction> next() const {
-    if (!holds(block_condition(), registers_.cpsr)) return behind();
+    if (!holds(block_condition(registers_.cpsr), registers_.cpsr)) return behind();
     return is_wide() ? wide() : narrow();
   }
 
@@ -233,12 +193,6 @@ class ThumbDecoder {
   [[nodiscard]] NextInstruction relative(std::uint32_t offset) const {
     return {registers_.pc + 4 + offset, true};
   }
-  // Of the IT block the instruction is in (A2.5.2: ITSTATE is cpsr[15:10] and cpsr[26:25]).
-  [[nodiscard]] std::uint32_t block_condition() const {
-    const std::uint32_t state = (registers_.cpsr >> 8 & 0xfc) | (registers_.cpsr >> 25 & 0b11);
-    return (state & 0xf) == 0 ? kAlways : state >> 4;
-  }
-
   [[nodiscard]] std::optional<NextInstruction> narrow() const {
     if (is(0xf000, 0xd000) && field({8, 4}) < kAlways) {  // B, conditional
       if (!holds(field({8, 4}), registers_.cpsr)) return behind();

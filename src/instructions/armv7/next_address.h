@@ -21,6 +21,8 @@ struct CoreRegisters {
   std::uint32_t cpsr = 0;
 
   [[nodiscard]] bool is_thumb() const { return (cpsr >> 5 & 1) != 0; }
+
+  friend constexpr bool operator==(const CoreRegisters&, const CoreRegisters&) = default;
 };
 
 // `length` is 1, 2 or 4 bytes; nullopt: they cannot be read.

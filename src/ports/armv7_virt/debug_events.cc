@@ -5,6 +5,7 @@
 
 #include "instructions/armv7/memory_access.h"
 #include "instructions/armv7/next_address.h"
+#include "instructions/armv7/status_access.h"
 #include "isa/armv7/guarded_instructions.h"
 #include "isa/armv7/instruction_at.h"
 #include "ports/armv7_virt/cpu.h"
@@ -129,6 +130,17 @@ instructions::armv7::NextInstruction next_of(const ExceptionFrame& frame) {
   return next.value_or(instructions::armv7::NextInstruction{frame.pc + 4, frame.is_thumb()});
 }
 
+// Executes an MRS, MSR or CPS. False: it is another instruction, and nothing has changed.
+bool execute_status_access(ExceptionFrame& frame) {
+  const auto after =
+      instructions::armv7::execute_status_access(instruction_of(frame), registers_of(frame));
+  if (!after) return false;
+  std::copy_n(after->r.begin(), frame.r.size(), frame.r.begin());
+  frame.pc = after->pc;
+  frame.cpsr = after->cpsr;
+  return true;
+}
+
 class Stepper {
  public:
   Stepper() : step_(all_steps[this_cpu().id.value]) { DebugUnit::disable_hits(); }
@@ -166,11 +178,16 @@ class Stepper {
   // At the step's breakpoint: the end, unless an exclusive store failed because of us.
   void arrive(ExceptionFrame& frame) {
     if (step_.goes_back) {
+      static_cast<void>(execute_status_accesses(frame));
       go_back(frame);
     } else if (step_.exclusive_status && frame.r[*step_.exclusive_status] != 0 &&
                step_.steps_left > 0) {
       step_.goes_back = true;
-      go_to(next_of(frame));
+      if (execute_status_accesses(frame)) {
+        go_back(frame);
+      } else {
+        go_to(next_of(frame));
+      }
     } else {
       const bool has_stored = !step_.exclusive_status || frame.r[*step_.exclusive_status] == 0;
       end(frame, has_stored);
@@ -195,6 +212,15 @@ class Stepper {
   void go_to(instructions::armv7::NextInstruction target) {
     step_.target = target;
     debug_unit().set_step(target.address, target.is_thumb);
+  }
+  // Those that stand here in an exclusive store's loop, with the mask that the program has.
+  [[nodiscard]] bool execute_status_accesses(ExceptionFrame& frame) {
+    const std::uint32_t begin = frame.pc;
+    if (!step_.irqs_were_masked) frame.cpsr &= ~kIrqMaskBit;
+    while (step_.steps_left > 0 && execute_status_access(frame)) --step_.steps_left;
+    step_.irqs_were_masked = (frame.cpsr & kIrqMaskBit) != 0;
+    frame.cpsr |= kIrqMaskBit;
+    return frame.pc != begin;
   }
   // From the loop's load on there may be no trap up to the store, or it would fail again. An
   // interrupt may come, and end the step: what if the loop is left in between?
@@ -260,6 +286,37 @@ Caught caught_at(const ExceptionFrame& frame) {
   return {.time = timer::now(), .cpu = this_cpu().id, .pc = frame.pc, .is_thumb = frame.is_thumb()};
 }
 
+// Instructions that are not stepped over.
+bool is_executed_here(const ExceptionFrame& frame) {
+  return instructions::armv7::status_access_of(instruction_of(frame), frame.is_thumb()) ==
+         instructions::armv7::StatusAccess::executable;
+}
+
+// A hit for each breakpoint at the frame's instruction; false: there is none.
+bool add_code_hits(Stepper& stepper, ExceptionFrame& frame) {
+  bool meets_slot = false;
+  for (std::uint8_t index = 0; index < InstalledSlots::kBank; ++index) {
+    const auto& slot = DebugUnit::installed().code[index];
+    if (!slot || (slot->address.value() & ~std::uint64_t{1}) != frame.pc) continue;
+    meets_slot = true;
+    Caught hit = caught_at(frame);
+    hit.access = Access::execute;
+    hit.slot = SlotIndex{index};
+    hit.address = slot->address;
+    hit.length = slot->length;
+    hit.accessed = slot->address;
+    if (is_executed_here(frame)) {
+      hit.is_complete = true;
+      ring.put(hit);
+      continue;
+    }
+    stepper.begin(frame);
+    stepper.suspend(SlotIndex{index}, true);
+    stepper.add(hit);
+  }
+  return meets_slot;
+}
+
 }  // namespace
 
 std::optional<Caught> take() {
@@ -308,21 +365,9 @@ bool on_instruction(ExceptionFrame& frame) {
     // In the middle of an exclusive store's loop: what else stands here has its turn next time.
     if (stepper.step().is_active) return true;
   }
-  for (std::uint8_t index = 0; index < InstalledSlots::kBank; ++index) {
-    const auto& slot = DebugUnit::installed().code[index];
-    if (!slot || (slot->address.value() & ~std::uint64_t{1}) != frame.pc) continue;
-    is_ours = true;
-    stepper.begin(frame);
-    Caught hit = caught_at(frame);
-    hit.access = Access::execute;
-    hit.slot = SlotIndex{index};
-    hit.address = slot->address;
-    hit.length = slot->length;
-    hit.accessed = slot->address;
-    stepper.suspend(SlotIndex{index}, true);
-    stepper.add(hit);
-  }
-  return is_ours;
+  const bool meets_slot = add_code_hits(stepper, frame);
+  if (meets_slot && is_executed_here(frame)) static_cast<void>(execute_status_access(frame));
+  return is_ours || meets_slot;
 }
 
 void abandon_step(ExceptionFrame& frame) {

@@ -7,6 +7,9 @@
 // other CPUs' hits wait for the one that is being stepped over: values are exact, since every store
 // to the watched bytes traps first.
 //
+// What reads or writes the mask of IRQs would see the step's: MRS, MSR and CPS are not stepped over
+// but executed on the saved registers.
+//
 // An exclusive store (STREX) always fails when it is tried again after a trap. It is left alone
 // until its loop has stored: one hit.
 //

@@ -2,6 +2,9 @@
 
 #include <atomic>
 
+#include "instructions/armv7/status_access.h"
+#include "isa/armv7/guarded_instructions.h"
+#include "isa/armv7/instruction_at.h"
 #include "isa/armv7/system_registers.h"
 #include "ports/armv7_virt/cpu.h"
 #include "ports/armv7_virt/stacks.h"
@@ -67,6 +70,34 @@ bool is_on_fault_path(const DebugSlot& slot) {
       return true;
   }
   return false;
+}
+
+// The instruction at an address, as instruction_at gives it; nullopt: it cannot be read, and so
+// will fault before it is executed.
+std::optional<std::uint32_t> readable_instruction(std::uint32_t address, bool is_thumb) {
+  const auto* const at = reinterpret_cast<const void*>(address);
+  std::uint32_t word = 0;
+  if (!is_thumb) return isa::guarded_load(at, word) == 0 ? std::optional(word) : std::nullopt;
+  std::uint16_t first = 0;
+  std::uint16_t second = 0;
+  if (isa::guarded_load(at, first) != 0) return std::nullopt;
+  if (!isa::armv7::is_wide_thumb(first)) return first;
+  if (isa::guarded_load(reinterpret_cast<const void*>(address + sizeof(first)), second) != 0)
+    return std::nullopt;
+  return std::uint32_t{first} << 16 | second;
+}
+
+// Whether a breakpoint is asked for that the handler could not get past (debug_events.cc).
+bool is_steppable(const DebugSlot& slot) {
+  using instructions::armv7::StatusAccess;
+  if (slot.access != Access::execute) return true;
+  const auto address = static_cast<std::uint32_t>(slot.address.value());
+  const bool is_thumb = (address & 1) != 0;
+  // A misaligned address is refused as one.
+  if (!is_thumb && address % sizeof(std::uint32_t) != 0) return true;
+  const auto instruction = readable_instruction(address & ~std::uint32_t{1}, is_thumb);
+  return !instruction ||
+         instructions::armv7::status_access_of(*instruction, is_thumb) != StatusAccess::other;
 }
 
 void set_monitor_mode(bool on) {
@@ -166,6 +197,7 @@ std::expected<void, Error> DebugUnit::enable_monitor_mode() const {
 
 std::expected<void, Error> DebugUnit::install(const DebugSlot& slot) {
   if (is_on_fault_path(slot)) return failure(ErrorCode::in_fault_path);
+  if (!is_steppable(slot)) return failure(ErrorCode::not_steppable);
   const bool code = slot.access == Access::execute;
   auto& bank = code ? installed().code : installed().data;
   // Known before it can fire.

@@ -39,7 +39,7 @@ class DebugUnit {
   // every breakpoint and watchpoint, monitor mode. Only accesses that survive a fault.
   [[nodiscard]] std::expected<void, Error> reset_ctrl_regs();
   // Errors: besides the port's, in_fault_path: code or memory that the fault handlers use before
-  // hits are off.
+  // hits are off; not_steppable: an exception return, or an MRS into sp or lr.
   [[nodiscard]] std::expected<void, Error> install(const DebugSlot& slot);
   void remove(const DebugSlot& slot);
 
