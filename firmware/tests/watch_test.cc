@@ -396,6 +396,41 @@ TEST_F(WatchTest, WhatFaultsAfterItWasCaughtIsAHitThatDidNotHappen) {
   EXPECT_TRUE(hits[0].is_complete);
 }
 
+// Loads the pc from where nothing is mapped, as the last of its words: ldm r0, {r1, pc}.
+extern "C" void trapline_load_pc(std::uintptr_t from);
+asm(R"(
+  .pushsection .text.trapline_load_pc, "ax"
+  .syntax unified
+  .arm
+  .balign 4
+  .global trapline_load_pc
+  .type trapline_load_pc, %function
+trapline_load_pc:
+  ldm     r0, {r1, pc}
+  bx      lr
+  .size trapline_load_pc, . - trapline_load_pc
+  .popsection
+)");
+
+TEST_F(WatchTest, AHandlersOwnFaultDoesNotEndTheStepItBegins) {
+  // To know where the instruction goes the handler reads the word itself, and faults.
+  const WindowPages pages({armv7_virt::Permission::read_write, std::nullopt});
+  const Watched watched(*this, reinterpret_cast<const void*>(&trapline_load_pc), 4,
+                        Access::execute);
+  const FaultsGoOn go_on;
+  for (unsigned turn = 1; turn <= 3; ++turn) {
+    trapline_load_pc(pages.address(1) - 4);
+    EXPECT_EQ(FaultsGoOn::count(), turn) << "the load itself, behind which the test goes on";
+    const auto hits = take_hits();
+    ASSERT_EQ(hits.size(), 1U) << "the register is on again, in turn " << turn;
+    EXPECT_FALSE(hits[0].is_complete);
+    EXPECT_FALSE(isa::armv7::irqs_are_masked());
+  }
+  // Nothing holds up the other CPUs' hits.
+  run_on_cpu(kCpu2, [&] { trapline_load_pc(pages.address(1) - 4); });
+  EXPECT_EQ(take_hits().size(), 1U);
+}
+
 TEST_F(WatchTest, HitsThatNobodyTakesAreCounted) {
   constexpr std::size_t kMore = 10;
   const Watched watched(*this, &words[0], 4);
