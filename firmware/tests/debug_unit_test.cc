@@ -6,6 +6,7 @@
 #include "isa/armv7/debug_access.h"
 #include "ports/armv7_virt/cpu.h"
 #include "support.h"
+#include "trapline/fault/exception_entry.h"
 
 namespace trapline::firmware::testing {
 namespace {
@@ -90,6 +91,18 @@ TEST_F(PoweredUpCpu, AnInstalledSlotIsInTheRegistersAndGoneWhenItIsRemoved) {
     const DebugSlot across{SlotIndex{0}, RemoteAddress(0x6000'0006), ByteCount{4}, Access::write};
     EXPECT_EQ(debug_unit().install(across).error().code, ErrorCode::bad_length);
     EXPECT_EQ(dbg_read(DebugRegister::watchpoint_control(0)), 0U);
+  });
+}
+
+TEST_F(PoweredUpCpu, ADebugEventLeavesHitsOffWhereTheyWereOff) {
+  run_on_cpu(kCpu1, [] {
+    ASSERT_EQ(dbg_read(DebugRegister::status_control()) & kMonitorMode, 0U);
+    // Taken in monitor mode or not.
+    asm volatile(TRAPLINE_GUARDED("bkpt #0", 8));
+    EXPECT_EQ(dbg_read(DebugRegister::status_control()) & kMonitorMode, 0U);
+    ASSERT_TRUE(debug_unit().reset_ctrl_regs().has_value());
+    asm volatile(TRAPLINE_GUARDED("bkpt #0", 8));
+    EXPECT_NE(dbg_read(DebugRegister::status_control()) & kMonitorMode, 0U);
   });
 }
 

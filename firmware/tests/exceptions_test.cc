@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstring>
 
+#include "isa/armv7/handler_load.h"
 #include "isa/armv7/user_access.h"
 #include "ports/armv7_virt/faults.h"
 #include "ports/armv7_virt/print.h"
@@ -330,6 +331,26 @@ TEST_F(Report, ADataAbortNamesTheCpuTheCauseTheRegistersAndTheStack) {
   EXPECT_THAT(printed.text(), HasSubstr("(Supervisor mode, ARM)"));
   EXPECT_THAT(printed.text(), HasSubstr("  stack 0x"));
   EXPECT_THAT(printed.text(), HasSubstr("  called from 0x"));
+}
+
+// Nothing else is in it: it would return by the link register, had it not been saved.
+[[gnu::noinline]] bool peek(std::uint32_t address) {
+  std::uint32_t word = 0;
+  return isa::armv7::load_in_handler(address, word);
+}
+
+TEST_F(Report, ALoadInAHandlerOfAbortsSurvivesItsOwnFault) {
+  const PrintedText printed;
+  static bool has_loaded;
+  has_loaded = true;
+  armv7_virt::set_last_resort([](armv7_virt::ExceptionFrame& frame) {
+    has_loaded = peek(armv7_virt::kWindow);
+    frame.continue_at(frame.pc + 4);
+    return true;
+  });
+  asm volatile("ldr r1, [%[from]]" : : [from] "r"(0x10) : "r1");
+  armv7_virt::set_last_resort(nullptr);
+  EXPECT_FALSE(has_loaded);
 }
 
 TEST_F(Report, DataIsNotExecuted) {

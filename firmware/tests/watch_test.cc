@@ -7,6 +7,8 @@
 #include <deque>
 
 #include "isa/armv7/system_registers.h"
+#include "ports/armv7_virt/faults.h"
+#include "ports/armv7_virt/undef_hook.h"
 #include "support.h"
 
 namespace trapline::firmware::testing {
@@ -394,6 +396,44 @@ TEST_F(WatchTest, WhatFaultsAfterItWasCaughtIsAHitThatDidNotHappen) {
   hits = take_hits();
   ASSERT_EQ(hits.size(), 1U) << "the register is on again";
   EXPECT_TRUE(hits[0].is_complete);
+}
+
+[[gnu::noinline]] void load_from_nowhere() {
+  asm volatile("ldr r1, [%[from]]" : : [from] "r"(0x10) : "r1");
+}
+
+TEST_F(WatchTest, WhatTheHandlersOfAbortsDoIsNotCaught) {
+  words[0] = 0;
+  const Watched watched(*this, &words[0], 4);
+  armv7_virt::set_last_resort([](armv7_virt::ExceptionFrame& frame) {
+    store(words[0], 1);
+    frame.continue_at(frame.pc + 4);
+    return true;
+  });
+  load_from_nowhere();
+  armv7_virt::set_last_resort(nullptr);
+  EXPECT_EQ(words[0], 1U);
+  EXPECT_TRUE(take_hits().empty());
+  store(words[0], 2);
+  EXPECT_EQ(take_hits().size(), 1U) << "they are on again";
+}
+
+TEST_F(WatchTest, WhatHooksForUndefinedInstructionsDoIsCaught) {
+  words[0] = 0;
+  const Watched watched(*this, &words[0], 4);
+  armv7_virt::UndefHook hook(0xffffffff, 0xe7f000f9, 0, 0,
+                             [](armv7_virt::ExceptionFrame& frame, std::uint32_t) {
+                               store(words[0], 1);
+                               frame.continue_at(frame.pc + 4);
+                               return true;
+                             });
+  armv7_virt::register_undef_hook(hook);
+  asm volatile("udf #9");
+  armv7_virt::unregister_undef_hook(hook);
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 1U);
+  EXPECT_TRUE(hits[0].is_complete);
+  EXPECT_EQ(hits[0].new_value, 1U);
 }
 
 // Loads the pc from where nothing is mapped, as the last of its words: ldm r0, {r1, pc}.

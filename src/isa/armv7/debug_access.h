@@ -1,9 +1,10 @@
 // The debug registers by CP14, under numbers: an access needs an instruction of its own for each
 // register (debug_access.S), since its number is part of the instruction.
 //
-// Privileged modes; any context. The plain forms have no exception-table entry: a register that
-// this CPU does not have is an unhandled fault there. Source: Arm ARM Armv7-A/R (DDI 0406C),
-// C11.11.
+// Privileged modes; any context but Undefined mode: a safe form that faults there loses its return
+// address, which is in the link register that the fault overwrites. The plain forms have no
+// exception-table entry: a register that this CPU does not have is an unhandled fault there.
+// Source: Arm ARM Armv7-A/R (DDI 0406C), C11.11.
 #pragma once
 
 #include <cstddef>

@@ -3,7 +3,8 @@
 // Each returns the fault word, 0 if the access was done; U is an unsigned integer of 1, 2, 4 or 8
 // bytes. The named instructions are the only ones that touch the memory. An 8-byte access needs an
 // address that is a multiple of 4 (LDRD, STRD), an atomic one of its size, or it is a fault of
-// kind misaligned. Freestanding; any context in which the fault's handler may run.
+// kind misaligned. Freestanding; any context in which the fault's handler may run, but for Abort
+// mode, whose link register the fault overwrites (handler_load.h).
 #pragma once
 
 #include <cstdint>

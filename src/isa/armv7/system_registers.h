@@ -82,8 +82,10 @@ inline constexpr std::uint32_t kIrqMaskBit = 1U << 7;
 inline void mask_irqs() {
   asm volatile("cpsid i" : : : "memory");
 }
+// A pending IRQ is taken before the next instruction: without the barrier it may not be before they
+// are masked again.
 inline void unmask_irqs() {
-  asm volatile("cpsie i" : : : "memory");
+  asm volatile("cpsie i\n\tisb" : : : "memory");
 }
 
 // Masks IRQs for as long as it lives, and leaves them as it found them.

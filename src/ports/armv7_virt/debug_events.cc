@@ -6,7 +6,7 @@
 #include "instructions/armv7/memory_access.h"
 #include "instructions/armv7/next_address.h"
 #include "instructions/armv7/status_access.h"
-#include "isa/armv7/guarded_instructions.h"
+#include "isa/armv7/handler_load.h"
 #include "isa/armv7/instruction_at.h"
 #include "ports/armv7_virt/cpu.h"
 #include "ports/armv7_virt/debug_unit.h"
@@ -82,19 +82,18 @@ std::array<Step, kMaxBoardCpus> all_steps;
 constexpr unsigned kLongestLoop = 64;
 
 std::optional<std::uint32_t> read_memory(std::uint32_t address, unsigned length) {
-  const auto* const from = reinterpret_cast<const void*>(address);
   std::uint32_t word = 0;
   std::uint16_t half = 0;
   std::uint8_t byte = 0;
   switch (length) {
     case 1:
-      if (isa::guarded_load(from, byte) != 0) return std::nullopt;
+      if (!isa::armv7::load_in_handler(address, byte)) return std::nullopt;
       return byte;
     case 2:
-      if (isa::guarded_load(from, half) != 0) return std::nullopt;
+      if (!isa::armv7::load_in_handler(address, half)) return std::nullopt;
       return half;
     default:
-      if (isa::guarded_load(from, word) != 0) return std::nullopt;
+      if (!isa::armv7::load_in_handler(address, word)) return std::nullopt;
       return word;
   }
 }
@@ -143,10 +142,10 @@ bool execute_status_access(ExceptionFrame& frame) {
 
 class Stepper {
  public:
-  Stepper() : step_(all_steps[this_cpu().id.value]) { DebugUnit::disable_hits(); }
+  Stepper() : step_(all_steps[this_cpu().id.value]) {}
   Stepper(const Stepper&) = delete;
   Stepper& operator=(const Stepper&) = delete;
-  ~Stepper() { DebugUnit::enable_hits(); }
+  ~Stepper() = default;
 
   [[nodiscard]] Step& step() { return step_; }
 
@@ -242,6 +241,7 @@ class Stepper {
     }
   }
 
+  HitsOff hits_off_;
   Step& step_;
 };
 

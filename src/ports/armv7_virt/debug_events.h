@@ -13,8 +13,9 @@
 // An exclusive store (STREX) always fails when it is tried again after a trap. It is left alone
 // until its loop has stored: one hit.
 //
-// Not caught: what fault handlers themselves access while they deal with a hit. What they touch
-// before hits are off cannot be watched (DebugUnit::install refuses it).
+// Not caught: what the handlers of aborts access, with all that they call: hits are off meanwhile.
+// What they touch before that cannot be watched (DebugUnit::install refuses it). Handlers of
+// undefined instructions, hooks for instance, are caught as everything else is.
 #pragma once
 
 #include <cstddef>

@@ -100,12 +100,6 @@ bool is_steppable(const DebugSlot& slot) {
          instructions::armv7::status_access_of(*instruction, is_thumb) != StatusAccess::other;
 }
 
-void set_monitor_mode(bool on) {
-  const std::uint32_t before = dbg_read(DebugRegister::status_control());
-  dbg_write(DebugRegister::status_control(), on ? before | kMonitorMode : before & ~kMonitorMode);
-  isa::armv7::isb();
-}
-
 }  // namespace
 
 DebugUnit& debug_unit() {
@@ -253,12 +247,19 @@ InstalledSlots& DebugUnit::installed() {
   return installed_slots[this_cpu().id.value];
 }
 
-void DebugUnit::disable_hits() {
-  set_monitor_mode(false);
+bool DebugUnit::disable_hits() {
+  std::uint32_t status = 0;
+  if (!dbg_read_safe(DebugRegister::status_control(), status) || (status & kMonitorMode) == 0)
+    return false;
+  dbg_write(DebugRegister::status_control(), status & ~kMonitorMode);
+  isa::armv7::isb();
+  return true;
 }
 
 void DebugUnit::enable_hits() {
-  set_monitor_mode(true);
+  dbg_write(DebugRegister::status_control(),
+            dbg_read(DebugRegister::status_control()) | kMonitorMode);
+  isa::armv7::isb();
 }
 
 void DebugUnit::suspend(SlotIndex index, bool code) {

@@ -47,8 +47,9 @@ class DebugUnit {
   [[nodiscard]] static InstalledSlots& installed();
   // The register that is kept for stepping.
   [[nodiscard]] std::size_t step_register() const { return identity_.breakpoints - 1U; }
-  // Stops and allows all hits of the calling CPU.
-  static void disable_hits();
+  // Stops and allows all hits of the calling CPU. Stopping says whether there could have been any;
+  // it works where there are no debug registers at all.
+  static bool disable_hits();
   static void enable_hits();
   // Switches one register off and on without forgetting what it holds.
   static void suspend(SlotIndex index, bool code);
@@ -72,6 +73,20 @@ class DebugUnit {
   ByteCount window_{4};
 };
 static_assert(DebugPort<DebugUnit>);
+
+// No hits of the calling CPU while it lives; then as it found them. In fault handlers.
+class HitsOff {
+ public:
+  HitsOff() : were_on_(DebugUnit::disable_hits()) {}
+  HitsOff(const HitsOff&) = delete;
+  HitsOff& operator=(const HitsOff&) = delete;
+  ~HitsOff() {
+    if (were_on_) DebugUnit::enable_hits();
+  }
+
+ private:
+  bool were_on_;
+};
 
 // The machine's.
 [[nodiscard]] DebugUnit& debug_unit();

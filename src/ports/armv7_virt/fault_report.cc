@@ -3,7 +3,7 @@
 #include <array>
 #include <optional>
 
-#include "isa/armv7/guarded_instructions.h"
+#include "isa/armv7/handler_load.h"
 #include "ports/armv7_virt/cpu.h"
 #include "ports/armv7_virt/mmu.h"
 #include "ports/armv7_virt/print.h"
@@ -16,7 +16,7 @@ constexpr std::size_t kFramePointer = 11;
 
 std::optional<std::uint32_t> load_word(std::uint32_t address) {
   std::uint32_t word = 0;
-  if (isa::guarded_load(reinterpret_cast<const void*>(address), word) != 0) return std::nullopt;
+  if (!isa::armv7::load_in_handler(address, word)) return std::nullopt;
   return word;
 }
 

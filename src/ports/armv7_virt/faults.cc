@@ -56,8 +56,7 @@ class InFaultHandler {
   static constexpr std::uint32_t kDeepest = 3;
 };
 
-// Before CPUs are told apart, or a second time in the report itself, there is little that can be
-// said.
+// A second time, in a handler or in the report itself, there is little that can be said.
 void give_up(ExceptionFrame& frame, std::string_view what, std::string_view why) {
   if (InFaultHandler::is_nested()) {
     print_nested_fault(frame, what);
@@ -140,9 +139,11 @@ void set_last_resort(LastResort resort) {
 
 namespace {
 
-// A handler's own fault, in a guarded load, is not of the step that the handler deals with.
+// Steps go through code in any mode but Abort mode, where hits are off. A fault there is the
+// handler's own, in a guarded load, and not of the step that it deals with.
 void abandon_step(ExceptionFrame& frame) {
-  if (!InFaultHandler::is_nested()) debug_events::abandon_step(frame);
+  constexpr std::uint32_t kModeAbort = 0x17;
+  if (frame.mode() != kModeAbort) debug_events::abandon_step(frame);
 }
 
 void on_undefined(ExceptionFrame& frame) {
@@ -167,6 +168,7 @@ void on_supervisor_call(ExceptionFrame& frame) {
 
 void on_prefetch_abort(ExceptionFrame& frame) {
   const InFaultHandler scope;
+  const HitsOff hits_off;
   correct_address(frame, ExceptionKind::prefetch_abort);
   const AbortCause cause = regs::armv7::decode_fault_status(isa::armv7::read_ifsr()).cause;
   if (cause == AbortCause::debug && debug_events::on_instruction(frame)) return;
@@ -182,6 +184,7 @@ void on_prefetch_abort(ExceptionFrame& frame) {
 
 void on_data_abort(ExceptionFrame& frame) {
   const InFaultHandler scope;
+  const HitsOff hits_off;
   correct_address(frame, ExceptionKind::data_abort);
   const auto status = regs::armv7::decode_fault_status(isa::armv7::read_dfsr());
   const std::uint32_t address = isa::armv7::read_dfar();
