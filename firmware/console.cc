@@ -27,7 +27,7 @@ struct Console::Command {
   bool (Console::*run)(const Words& words);
 };
 
-const std::array<Console::Command, 17> Console::kCommands{{
+const std::array<Console::Command, 18> Console::kCommands{{
     {"help", "help", "this list", &Console::show_help},
     {"cpus", "cpus", "the CPUs and the states they are at", &Console::show_cpus},
     {"off", "off CPU", "turn a CPU off", &Console::turn_cpu_off},
@@ -41,9 +41,12 @@ const std::array<Console::Command, 17> Console::kCommands{{
     {"watches", "watches", "the watches and their registers", &Console::show_watches},
     {"hits", "hits", "what was caught since the last time", &Console::show_hits},
     {"poke", "poke ADDR|counter VALUE [CPU]", "store a word, from a CPU", &Console::poke},
-    {"undef", "undef CPU [hook|nested]",
-     "execute an undefined instruction; with a hook; with a hook that faults itself",
+    {"undef", "undef CPU [hook|nested|circle]",
+     "execute an undefined instruction; with a hook; with one that faults; with one that takes "
+     "that",
      &Console::execute_undefined},
+    {"overflow", "overflow CPU", "fault without room on the stack of fault handlers",
+     &Console::overflow_stack},
     {"race", "race", "the founding race, without and with the lock", &Console::show_race},
     {"stuck", "stuck CPU [masked]", "hang a CPU, until the watchdog bites", &Console::get_stuck},
     {"trace", "trace on|off", "tell every step of the state machine", &Console::set_trace},
@@ -299,11 +302,20 @@ bool Console::execute_undefined(const Words& words) {
     undefined_with_hook(*cpu);
   } else if (words[2] == "nested") {
     undefined_with_faulting_hook(*cpu);
+  } else if (words[2] == "circle") {
+    undefined_in_a_circle(*cpu);
   } else if (words[2].empty()) {
     undefined(*cpu);
   } else {
-    return not_a("'hook' or 'nested'", words[2]);
+    return not_a("'hook', 'nested' or 'circle'", words[2]);
   }
+  return true;
+}
+
+bool Console::overflow_stack(const Words& words) {
+  const auto cpu = online_cpu(words[1]);
+  if (!cpu) return false;
+  abort_without_stack(*cpu);
   return true;
 }
 

@@ -28,7 +28,7 @@ class Console {
 
  private:
   struct Command;
-  static const std::array<Command, 17> kCommands;
+  static const std::array<Command, 18> kCommands;
 
   // False: the words make no sense, and the usage is to be shown.
   bool show_help(const Words& words);
@@ -44,6 +44,7 @@ class Console {
   bool show_hits(const Words& words);
   bool poke(const Words& words);
   bool execute_undefined(const Words& words);
+  bool overflow_stack(const Words& words);
   bool show_race(const Words& words);
   bool get_stuck(const Words& words);
   bool set_trace(const Words& words);

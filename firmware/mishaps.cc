@@ -5,6 +5,7 @@
 #include "ports/armv7_virt/faults.h"
 #include "ports/armv7_virt/power.h"
 #include "ports/armv7_virt/print.h"
+#include "ports/armv7_virt/stacks.h"
 #include "ports/armv7_virt/threads.h"
 #include "ports/armv7_virt/undef_hook.h"
 #include "ports/armv7_virt/watchdog.h"
@@ -38,8 +39,8 @@ bool go_on_behind(ExceptionFrame& frame) {
   return true;
 }
 
-void undefined_with(CpuId cpu, armv7_virt::UndefHandler handler) {
-  armv7_virt::UndefHook hook(0xffffffff, kUdf, 0, 0, handler);
+void undefined_with(CpuId cpu, armv7_virt::UndefHandler handler, std::uint32_t mask = 0xffffffff) {
+  armv7_virt::UndefHook hook(mask, kUdf, 0, 0, handler);
   armv7_virt::register_undef_hook(hook);
   run_on_thread(cpu, &execute_udf, nullptr);
   armv7_virt::unregister_undef_hook(hook);
@@ -70,6 +71,26 @@ void undefined_with_hook(CpuId cpu) {
 
 void undefined_with_faulting_hook(CpuId cpu) {
   undefined_with(cpu, &fault_itself);
+}
+
+void undefined_in_a_circle(CpuId cpu) {
+  constexpr std::uint32_t kAnyUdf = 0xfff000f0;
+  undefined_with(cpu, &fault_itself, kAnyUdf);
+}
+
+void abort_without_stack(CpuId cpu) {
+  run_on_thread(
+      cpu,
+      [](void* /*argument*/) {
+        constexpr std::uint32_t kModeAbort = 0x17;
+        const isa::armv7::IrqMask masked;
+        // Room for a few words of the frame.
+        const std::uintptr_t bottom =
+            armv7_virt::stacks_of(armv7_virt::this_cpu().id).abort.bottom();
+        isa::armv7::set_banked_stack(kModeAbort, bottom + 32);
+        asm volatile("ldr r1, [%[from]]" : : [from] "r"(0x10) : "r1");
+      },
+      nullptr);
 }
 
 void hang(CpuId cpu, bool masked) {

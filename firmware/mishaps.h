@@ -15,6 +15,11 @@ void undefined(CpuId cpu);
 void undefined_with_hook(CpuId cpu);
 // The same with a hook that executes one itself: a fault inside a fault handler stops the machine.
 void undefined_with_faulting_hook(CpuId cpu);
+// The same with a hook that takes its own: fault handlers that fault in a circle, which stops it
+// too.
+void undefined_in_a_circle(CpuId cpu);
+// A data abort that finds no room on the stack of Abort mode: stops the machine.
+void abort_without_stack(CpuId cpu);
 // Hangs the CPU until the watchdog stops the machine; `masked`: with interrupts masked.
 void hang(CpuId cpu, bool masked);
 

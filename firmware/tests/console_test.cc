@@ -71,7 +71,8 @@ TEST_F(ConsoleTest, WhatMakesNoSenseIsToldWithTheUsage) {
   EXPECT_THAT(say("watch counter 4 q"), HasSubstr("'q' is not r, w, rw or x\nusage: watch "));
   EXPECT_THAT(say("poke counter"), HasSubstr("a value is missing\nusage: poke "));
   EXPECT_THAT(say("undef"), HasSubstr("a CPU's number is missing\nusage: undef "));
-  EXPECT_THAT(say("undef 1 twice"), HasSubstr("'twice' is not 'hook' or 'nested'\nusage: undef "));
+  EXPECT_THAT(say("undef 1 twice"),
+              HasSubstr("'twice' is not 'hook', 'nested' or 'circle'\nusage: undef "));
   EXPECT_THAT(say("trace perhaps"), HasSubstr("'perhaps' is not 'on' or 'off'\nusage: trace "));
 }
 
@@ -165,6 +166,7 @@ TEST_F(ConsoleTest, WhatTheFaultHandlersUseIsNotWatched) {
   refused(of(&armv7_virt::DebugUnit::installed()), "rw");
   refused(armv7_virt::stacks_of(kCpu2).abort.top() - 4, "w");
   refused(armv7_virt::stacks_of(kCpu3).undefined.bottom(), "r");
+  refused(armv7_virt::stacks_of(kCpu1).emergency.top() - 4, "r");
   refused(of(&armv7_virt::DebugUnit::disable_hits), "x");
   refused(of(&trapline_dbg_write), "x");
   // Nothing was left installed.

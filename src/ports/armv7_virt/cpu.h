@@ -45,7 +45,8 @@ struct ThreadMailbox {
 };
 
 struct Cpu {
-  std::uintptr_t task_stack_top = 0;  // offsets.h
+  std::uintptr_t task_stack_top = 0;       // offsets.h
+  std::uintptr_t emergency_stack_top = 0;  // offsets.h
   CpuId id;
   std::uint32_t mpidr = 0;
   gic::CpuMask interface = 0;  // known once it has started
@@ -63,6 +64,7 @@ struct Cpu {
   std::uint32_t faults = 0;              // fault handlers it is in; only itself looks
 };
 static_assert(offsetof(Cpu, task_stack_top) == CPU_TASK_STACK_TOP);
+static_assert(offsetof(Cpu, emergency_stack_top) == CPU_EMERGENCY_STACK_TOP);
 
 // A CPU that this board has room for.
 [[nodiscard]] Cpu& cpu_at(CpuId cpu);

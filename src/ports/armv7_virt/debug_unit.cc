@@ -66,6 +66,7 @@ bool is_on_fault_path(const DebugSlot& slot) {
   if (overlaps(slot, at(fault_data_start), at(fault_data_end))) return true;
   for (const CpuStacks& cpu : trapline_stacks) {
     if (overlaps(slot, cpu.abort.bottom(), cpu.abort.top()) ||
+        overlaps(slot, cpu.emergency.bottom(), cpu.emergency.top()) ||
         overlaps(slot, cpu.undefined.bottom(), cpu.undefined.top()))
       return true;
   }

@@ -25,6 +25,7 @@ void trapline_on_undefined(trapline::armv7_virt::ExceptionFrame* frame);
 void trapline_on_supervisor_call(trapline::armv7_virt::ExceptionFrame* frame);
 void trapline_on_prefetch_abort(trapline::armv7_virt::ExceptionFrame* frame);
 void trapline_on_data_abort(trapline::armv7_virt::ExceptionFrame* frame);
+void trapline_on_abort_stack_full(trapline::armv7_virt::ExceptionFrame* frame);
 }
 
 namespace trapline::armv7_virt {
@@ -203,6 +204,15 @@ void on_data_abort(ExceptionFrame& frame) {
   give_up(frame, what.text(), name_of(status.cause));
 }
 
+// Whatever it was: there is no stack to deal with it on.
+void on_abort_stack_full(ExceptionFrame& frame) {
+  const InFaultHandler scope;
+  const HitsOff hits_off;
+  correct_address(frame, ExceptionKind::data_abort);
+  print_nested_fault(frame, "the stack of Abort mode is full");
+  stop_machine(kStoppedByFault);
+}
+
 }  // namespace
 }  // namespace trapline::armv7_virt
 
@@ -217,4 +227,7 @@ void trapline_on_prefetch_abort(trapline::armv7_virt::ExceptionFrame* frame) {
 }
 void trapline_on_data_abort(trapline::armv7_virt::ExceptionFrame* frame) {
   trapline::armv7_virt::on_data_abort(*frame);
+}
+void trapline_on_abort_stack_full(trapline::armv7_virt::ExceptionFrame* frame) {
+  trapline::armv7_virt::on_abort_stack_full(*frame);
 }

@@ -100,7 +100,9 @@ Permission image_permission(std::uintptr_t page) {
 
 template <typename Stack>
 void guard(const Stack& stack) {
-  entry_of(reinterpret_cast<std::uintptr_t>(stack.guard.data())) = page_bits(Permission::no_access);
+  const auto begin = reinterpret_cast<std::uintptr_t>(stack.guard.data());
+  for (std::uintptr_t page = begin; page < begin + stack.guard.size(); page += kPageSize)
+    entry_of(page) = page_bits(Permission::no_access);
 }
 
 }  // namespace
@@ -135,8 +137,9 @@ void trapline_build_tables() {
   for (const CpuStacks& cpu : trapline_stacks) {
     guard(cpu.task);
     guard(cpu.hotplug);
-    guard(cpu.abort);
     guard(cpu.undefined);
+    guard(cpu.abort);
+    guard(cpu.emergency);
   }
   add_page_table(kWindow);
 }

@@ -12,7 +12,8 @@ void trapline_switch(std::uint32_t* save, std::uint32_t load);
 void trapline_thread_entry();
 }
 
-alignas(4096) __attribute__((section(".stacks"))) trapline::armv7_virt::CpuStacks
+alignas(trapline::armv7_virt::CpuStacks)
+    __attribute__((section(".stacks"))) trapline::armv7_virt::CpuStacks
     trapline_stacks[trapline::armv7_virt::kMaxBoardCpus];
 
 namespace trapline::armv7_virt {
@@ -52,6 +53,7 @@ struct SavedThread {
 
 void prepare_threads(Cpu& cpu) {
   cpu.task_stack_top = stacks_of(cpu.id).task.top();
+  cpu.emergency_stack_top = stacks_of(cpu.id).emergency.top();
   cpu.current = &cpu.thread;
   auto* const saved =
       reinterpret_cast<SavedThread*>(stacks_of(cpu.id).hotplug.top() - sizeof(SavedThread));

@@ -5,6 +5,8 @@
 // interrupted code does not matter. Interrupts run in Supervisor mode on the interrupted thread's
 // stack, so that a handler can switch threads.
 
+#include "ports/armv7_virt/offsets.h"
+
   .syntax unified
   .arch armv7-a
   .arm
@@ -59,6 +61,16 @@ trapline_vectors:
   str     r4, [sp, #FRAME_LR]
   .endm
 
+// Goes to `full` if the stack of Abort mode, the current one, has no room for a frame: its guard lies
+// below it, and one bit of an address tells which of the two it is in (stacks.h). There is no register
+// to spare, but the flags are: the interrupted ones are in the spsr.
+  .macro check_abort_stack full
+  sub     sp, sp, #FRAME_SIZE
+  tst     sp, #ABORT_STACK_SIZE
+  add     sp, sp, #FRAME_SIZE
+  beq     \full
+  .endm
+
 // Calls `handler` with the frame, on an aligned stack, and returns to what the frame says.
   .macro call_handler handler
   mov     r0, sp
@@ -86,12 +98,21 @@ on_supervisor_call:
   call_handler trapline_on_supervisor_call
 
 on_prefetch_abort:
+  check_abort_stack on_abort_stack_full
   save_frame MODE_ABORT
   call_handler trapline_on_prefetch_abort
 
 on_data_abort:
+  check_abort_stack on_abort_stack_full
   save_frame MODE_ABORT
   call_handler trapline_on_data_abort
+
+// sp = this_cpu().emergency_stack_top; the one before is of no use any more.
+on_abort_stack_full:
+  mrc     p15, 0, sp, c13, c0, 4
+  ldr     sp, [sp, #CPU_EMERGENCY_STACK_TOP]
+  save_frame MODE_ABORT
+  call_handler trapline_on_abort_stack_full
 
 on_irq:
   sub     lr, lr, #4
