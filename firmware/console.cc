@@ -137,6 +137,9 @@ bool Console::turn_cpu_off(const Words& words) {
   }
   if (const auto down = board_.machine().cpu_down(cpu); !down) {
     print_cpu_failure("turn off", cpu, down.error());
+  } else if (armv7_virt::is_off_unconfirmed(cpu)) {
+    print_line("CPU ", cpu, " has left, but PSCI does not say that it is off. 'on ", cpu,
+               "' asks again");
   } else {
     print_line("CPU ", cpu, " is off");
   }

@@ -38,7 +38,7 @@ std::string_view reason(ErrorCode code) {
     case ErrorCode::wrong_state:
       return "its own thread is at work; that of CPU 0 runs this console";
     case ErrorCode::timed_out:
-      return "it did not arrive in time. Try again: it may be there by now";
+      return "it did not arrive in time, or has not gone off yet. Try again: it may have by now";
     case ErrorCode::injected_failure:
       return "it was told to fail ('fail'), once. What it had begun is undone; try again";
     case ErrorCode::hotplug_disabled:

@@ -96,6 +96,14 @@ TEST_F(ConsoleTest, WhatPsciRefusesIsNamed) {
   EXPECT_EQ(say("refuse on"), "PSCI will refuse the next CPU_ON\n");
   EXPECT_THAT(say("on 1"), HasSubstr("cannot turn on CPU 1: PSCI says INTERNAL_FAILURE"));
   EXPECT_EQ(say("on 1"), "CPU 1 is on\n");
+  const ShortPowerLimit limit;
+  armv7_virt::psci::never_say_off(true);
+  EXPECT_EQ(say("off 1"),
+            "CPU 1 has left, but PSCI does not say that it is off. 'on 1' asks again\n");
+  EXPECT_THAT(say("on 1"),
+              HasSubstr("cannot turn on CPU 1: it did not arrive in time, or has not"));
+  armv7_virt::psci::never_say_off(false);
+  EXPECT_EQ(say("on 1"), "CPU 1 is on\n");
 }
 
 TEST_F(ConsoleTest, AStateFailsOnceWhereItIsToldTo) {

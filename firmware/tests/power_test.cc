@@ -53,13 +53,56 @@ TEST_F(PowerTest, ARefusedCpuOffLeavesTheCpuAtWork) {
 }
 
 TEST_F(PowerTest, AlreadyOnIsNotAFailure) {
+  const ShortPowerLimit limit;
   down(kCpu1);
-  // Somebody else has started it by the time it is asked for.
   armv7_virt::psci::refuse_next(Function::cpu_on, Result::already_on);
-  EXPECT_EQ(machine().cpu_up(kCpu1).error().code, ErrorCode::timed_out) << "but it never arrives";
+  EXPECT_EQ(machine().cpu_up(kCpu1).error().code, ErrorCode::timed_out);
   EXPECT_TRUE(machine().status(kCpu1)->did_not_arrive);
   up(kCpu1);
   EXPECT_FALSE(machine().status(kCpu1)->did_not_arrive);
+}
+
+TEST_F(PowerTest, ACpuThatPsciNeverSaysIsOffIsGoneAndComesBackWhenItDoes) {
+  const ShortPowerLimit limit;
+  armv7_virt::psci::never_say_off(true);
+  EXPECT_TRUE(machine().cpu_down(kCpu2).has_value()) << "it serves nothing any more";
+  EXPECT_TRUE(armv7_virt::is_off_unconfirmed(kCpu2));
+  EXPECT_FALSE(is_online(kCpu2));
+  EXPECT_EQ(machine().cpu_up(kCpu2).error().code, ErrorCode::timed_out)
+      << "its stacks are not free";
+  EXPECT_TRUE(machine().status(kCpu2)->did_not_arrive);
+  armv7_virt::psci::never_say_off(false);
+  up(kCpu2);
+  EXPECT_FALSE(armv7_virt::is_off_unconfirmed(kCpu2));
+  bool has_run = false;
+  CpuThread(kCpu2, [&] { has_run = true; }).join();
+  EXPECT_TRUE(has_run);
+}
+
+TEST_F(PowerTest, WorkForAThreadIsRefusedOrDoneButNeverLost) {
+  constexpr unsigned kTurns = 300;
+  std::atomic<bool> ends{false};
+  static std::atomic<unsigned> ran;
+  ran = 0;
+  unsigned started = 0;
+  CpuThread starter(kCpu1, [&] {
+    while (!ends) {
+      const auto run = [](void* /*argument*/) { ++ran; };
+      if (!armv7_virt::start_thread(kCpu2, run, nullptr)) continue;
+      ++started;
+      armv7_virt::join_thread(kCpu2);
+    }
+  });
+  unsigned downs = 0;
+  for (unsigned turn = 0; turn < kTurns; ++turn) {
+    if (machine().cpu_down(kCpu2)) ++downs;
+    EXPECT_TRUE(machine().cpu_up(kCpu2).has_value());
+  }
+  ends = true;
+  starter.join();
+  EXPECT_EQ(ran, started);
+  EXPECT_GT(downs, 0U);
+  EXPECT_GT(started, 0U);
 }
 
 TEST_F(PowerTest, WhatIsAtWorkIsNotTurnedOff) {

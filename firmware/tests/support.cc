@@ -56,6 +56,12 @@ void spin_for(Nanoseconds time) {
   }
 }
 
+ShortPowerLimit::ShortPowerLimit() : before_(armv7_virt::set_power_limit({300'000'000})) {}
+
+ShortPowerLimit::~ShortPowerLimit() {
+  armv7_virt::set_power_limit(before_);
+}
+
 PrintedText::PrintedText() {
   printed_length = 0;
   armv7_virt::set_print_witness(&note_text);

@@ -44,6 +44,18 @@ void run_on_cpu(CpuId cpu, const std::function<void()>& run);
 
 void spin_for(Nanoseconds time);
 
+// CPUs are waited for a short time only, while it lives.
+class ShortPowerLimit {
+ public:
+  ShortPowerLimit();
+  ShortPowerLimit(const ShortPowerLimit&) = delete;
+  ShortPowerLimit& operator=(const ShortPowerLimit&) = delete;
+  ~ShortPowerLimit();
+
+ private:
+  Nanoseconds before_;
+};
+
 // What is printed while it lives.
 class PrintedText {
  public:

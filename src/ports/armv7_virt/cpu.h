@@ -35,9 +35,10 @@ struct HotplugMailbox {
   CpuId sender;
 };
 
-// Work for a CPU's own thread.
+// Work for a CPU's own thread. Whoever wants to change it claims it first, from kIdle: who has
+// work, or who turns the CPU off.
 struct ThreadMailbox {
-  enum : std::uint32_t { kIdle, kPosted };
+  enum : std::uint32_t { kIdle, kClaimed, kPosted, kClosed };
   std::atomic<std::uint32_t> state{kIdle};
   void (*run)(void* argument) = nullptr;
   void* argument = nullptr;
@@ -59,7 +60,7 @@ struct Cpu {
 
   std::atomic<bool> is_present{false};
   std::atomic<bool> has_arrived{false};  // it runs, and serves its mailboxes
-  std::atomic<bool> is_leaving{false};   // it is about to turn itself off
+  std::atomic<bool> is_leaving{false};   // it is about to turn itself off, or has, for all we know
   psci::Result off_refusal{};            // why it was not turned off, if it was refused
   std::uint32_t faults = 0;              // fault handlers it is in; only itself looks
 };

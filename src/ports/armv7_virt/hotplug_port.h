@@ -72,8 +72,12 @@ class Port {
   // Errors: timed_out; os_failure with PSCI's answer as os_errno.
   [[nodiscard]] std::expected<void, Error> start_cpu(CpuId cpu) { return turn_on(cpu); }
   // Errors: wrong_state (the CPU's own thread is at work, as that of the first CPU always is);
-  // os_failure with PSCI's answer, timed_out.
-  [[nodiscard]] std::expected<void, Error> stop_cpu(CpuId cpu) { return turn_off(cpu); }
+  // os_failure with PSCI's answer. A CPU that has left is gone for the state machine, whether PSCI
+  // confirms it or not (is_off_unconfirmed in power.h): it serves nothing any more.
+  [[nodiscard]] std::expected<void, Error> stop_cpu(CpuId cpu) {
+    if (const auto off = turn_off(cpu); !off) return std::unexpected(off.error());
+    return {};
+  }
   // It runs on, asleep.
   void release_cpu(CpuId /*cpu*/) {}
   void run_on(CpuId cpu, Interrupts interrupts, CpuWork work) {

@@ -1,5 +1,7 @@
 #include "ports/armv7_virt/power.h"
 
+#include <utility>
+
 #include "ports/armv7_virt/cpu.h"
 #include "ports/armv7_virt/gic.h"
 #include "ports/armv7_virt/psci.h"
@@ -16,7 +18,8 @@ void trapline_secondary_boot(trapline::armv7_virt::Cpu* cpu);
 namespace trapline::armv7_virt {
 namespace {
 
-constexpr Nanoseconds kTimeLimit{5'000'000'000};
+constexpr Nanoseconds kPowerLimit{5'000'000'000};
+Nanoseconds power_limit = kPowerLimit;
 
 std::unexpected<Error> psci_failure(psci::Result result) {
   return std::unexpected(Error{ErrorCode::os_failure, static_cast<int>(result)});
@@ -27,7 +30,7 @@ std::unexpected<Error> psci_failure(psci::Result result) {
 }
 
 [[nodiscard]] Nanoseconds deadline() {
-  return Nanoseconds{timer::now().value + kTimeLimit.value};
+  return Nanoseconds{timer::now().value + power_limit.value};
 }
 
 // The CPU itself: on its hotplug thread, interrupts masked. Returns only if it is refused.
@@ -36,7 +39,8 @@ void leave(void* argument, bool /*on_cpu*/) {
   watchdog::stop_ticking();
   gic::disable_cpu_interface();
   const CpuId sender = cpu.hotplug_mail.sender;
-  // Before anybody can see it off: this is the last store it makes.
+  // Before anybody can see it off: behind the second store its memory may be somebody else's,
+  // unless it is refused.
   cpu.has_arrived.store(false, std::memory_order_release);
   cpu.is_leaving.store(true, std::memory_order_release);
   wake(sender);
@@ -48,16 +52,41 @@ void leave(void* argument, bool /*on_cpu*/) {
   watchdog::start_ticking();
 }
 
-// Waits until PSCI says that the CPU is off: only then is its stack nobody's. False: it is not, in
-// time.
-[[nodiscard]] bool wait_until_off(const Cpu& cpu) {
+// A CPU that has left: what became of it.
+enum class Departure : std::uint8_t { is_off, came_back, unknown };
+
+// Waits until PSCI says that the CPU is off: only then is its stack nobody's.
+[[nodiscard]] Departure wait_until_off(const Cpu& cpu) {
   const Nanoseconds end = deadline();
   while (psci::affinity_info(cpu.mpidr) != psci::Power::off) {
-    if (is_past(end)) return false;
-    // It came back: it was refused.
-    if (cpu.has_arrived.load(std::memory_order_acquire)) return false;
+    // It was refused.
+    if (cpu.has_arrived.load(std::memory_order_acquire)) return Departure::came_back;
+    if (is_past(end)) return Departure::unknown;
   }
-  return true;
+  return Departure::is_off;
+}
+
+// It is on its way back to its mailbox.
+void take_back(Cpu& cpu) {
+  wait_while([&] {
+    return cpu.hotplug_mail.state.load(std::memory_order_acquire) == HotplugMailbox::kPosted;
+  });
+  reopen_thread(cpu.id);
+}
+
+// What an earlier turn_off did not live to see. Errors: timed_out, still.
+[[nodiscard]] std::expected<void, Error> settle_departure(Cpu& cpu) {
+  switch (wait_until_off(cpu)) {
+    case Departure::is_off:
+      cpu.is_leaving = false;
+      return {};
+    case Departure::came_back:
+      take_back(cpu);
+      return {};
+    case Departure::unknown:
+      break;
+  }
+  return std::unexpected(Error{ErrorCode::timed_out});
 }
 
 }  // namespace
@@ -77,6 +106,9 @@ void find_cpus() {
 
 std::expected<void, Error> turn_on(CpuId id) {
   Cpu& cpu = cpu_at(id);
+  if (cpu.is_leaving) {
+    if (const auto settled = settle_departure(cpu); !settled) return settled;
+  }
   if (cpu.has_arrived.load(std::memory_order_acquire)) return {};
   if (psci::affinity_info(cpu.mpidr) == psci::Power::off) {
     prepare_threads(cpu);
@@ -94,9 +126,9 @@ std::expected<void, Error> turn_on(CpuId id) {
   return {};
 }
 
-std::expected<void, Error> turn_off(CpuId id) {
+std::expected<TurnedOff, Error> turn_off(CpuId id) {
   Cpu& cpu = cpu_at(id);
-  if (thread_is_at_work(id)) return std::unexpected(Error{ErrorCode::wrong_state});
+  if (!close_thread(id)) return std::unexpected(Error{ErrorCode::wrong_state});
   cpu.off_refusal = psci::Result::success;
   HotplugMailbox& mail = cpu.hotplug_mail;
   mail.work = {&leave, &cpu};
@@ -108,14 +140,25 @@ std::expected<void, Error> turn_off(CpuId id) {
     return !cpu.is_leaving.load(std::memory_order_acquire) &&
            mail.state.load(std::memory_order_acquire) == HotplugMailbox::kPosted;
   });
-  if (wait_until_off(cpu)) {
-    cpu.is_leaving = false;
-    return {};
+  switch (wait_until_off(cpu)) {
+    case Departure::is_off:
+      cpu.is_leaving = false;
+      return TurnedOff::confirmed;
+    case Departure::unknown:
+      return TurnedOff::unconfirmed;
+    case Departure::came_back:
+      break;
   }
-  if (!cpu.has_arrived) return std::unexpected(Error{ErrorCode::timed_out});
-  // Refused: it is on its way back to its mailbox.
-  wait_while([&] { return mail.state.load(std::memory_order_acquire) == HotplugMailbox::kPosted; });
+  take_back(cpu);
   return psci_failure(cpu.off_refusal);
+}
+
+bool is_off_unconfirmed(CpuId cpu) {
+  return cpu_at(cpu).is_leaving;
+}
+
+Nanoseconds set_power_limit(Nanoseconds limit) {
+  return std::exchange(power_limit, limit);
 }
 
 }  // namespace trapline::armv7_virt
@@ -128,6 +171,7 @@ void trapline_secondary_boot(trapline::armv7_virt::Cpu* cpu) {
   gic::initialize_cpu_interface();
   cpu->interface = gic::own_interface();
   watchdog::start_ticking();
+  reopen_thread(cpu->id);
   // Pairs with the acquire in turn_on and running_interfaces.
   cpu->has_arrived.store(true, std::memory_order_release);
   wake_all();

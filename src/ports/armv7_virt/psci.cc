@@ -11,6 +11,8 @@ namespace {
 // What refuse_next asked for; 0 is success, which nobody asks for.
 std::atomic<std::int32_t> on_refusal{0};
 std::atomic<std::int32_t> off_refusal{0};
+// What never_say_off asked for.
+std::atomic<bool> says_off{true};
 
 std::optional<Result> take(std::atomic<std::int32_t>& refusal) {
   const std::int32_t answer = refusal.exchange(0);
@@ -44,7 +46,7 @@ Power affinity_info(std::uint32_t mpidr) {
     case 0:
       return Power::on;
     case 1:
-      return Power::off;
+      return says_off ? Power::off : Power::on;
     case 2:
       return Power::on_pending;
     default:
@@ -60,6 +62,10 @@ void system_off() {
 void refuse_next(Function function, Result answer) {
   (function == Function::cpu_on ? on_refusal : off_refusal)
       .store(static_cast<std::int32_t>(answer));
+}
+
+void never_say_off(bool never) {
+  says_off = !never;
 }
 
 }  // namespace trapline::armv7_virt::psci

@@ -42,6 +42,14 @@ void serve_hotplug_mail(void* argument) {
   }
 }
 
+// One at a time gets it; false: somebody has it. The first CPU's is never to be had.
+bool claim_thread(CpuId cpu, std::uint32_t state) {
+  std::uint32_t idle = ThreadMailbox::kIdle;
+  // Pairs with the release of whoever let go of it.
+  return cpu != first_cpu() && cpu_at(cpu).thread_mail.state.compare_exchange_strong(
+                                   idle, state, std::memory_order_acquire);
+}
+
 // What trapline_switch finds on a stack: r4 to r11 and where to go on.
 struct SavedThread {
   std::uint32_t r4_to_r11[8];
@@ -64,14 +72,16 @@ void prepare_threads(Cpu& cpu) {
   cpu.hotplug.saved_sp = reinterpret_cast<std::uintptr_t>(saved);
   cpu.hotplug.waits = false;
   cpu.hotplug_mail.state.store(HotplugMailbox::kEmpty, std::memory_order_relaxed);
-  cpu.thread_mail.state.store(ThreadMailbox::kIdle, std::memory_order_relaxed);
+  cpu.thread_mail.state.store(ThreadMailbox::kClosed, std::memory_order_relaxed);
 }
 
 void serve_thread_mail() {
   Cpu& cpu = this_cpu();
   ThreadMailbox& mail = cpu.thread_mail;
   while (true) {
-    wait_while([&] { return mail.state.load(std::memory_order_acquire) == ThreadMailbox::kIdle; });
+    // Pairs with the release in start_thread: the work is there to be read.
+    wait_while(
+        [&] { return mail.state.load(std::memory_order_acquire) != ThreadMailbox::kPosted; });
     mail.run(mail.argument);
     const CpuId sender = mail.sender;
     mail.state.store(ThreadMailbox::kIdle, std::memory_order_release);
@@ -105,7 +115,8 @@ void run_on_hotplug_thread(CpuId cpu, Interrupts interrupts, CpuWork work) {
 std::expected<void, Error> start_thread(CpuId cpu, void (*run)(void*), void* argument) {
   Cpu& target = cpu_at(cpu);
   if (!target.has_arrived) return std::unexpected(Error{ErrorCode::cpu_not_present});
-  if (thread_is_at_work(cpu)) return std::unexpected(Error{ErrorCode::wrong_state});
+  if (!claim_thread(cpu, ThreadMailbox::kClaimed))
+    return std::unexpected(Error{ErrorCode::wrong_state});
   target.thread_mail.run = run;
   target.thread_mail.argument = argument;
   target.thread_mail.sender = this_cpu().id;
@@ -119,8 +130,17 @@ void join_thread(CpuId cpu) {
 }
 
 bool thread_is_at_work(CpuId cpu) {
-  return cpu == first_cpu() ||
-         cpu_at(cpu).thread_mail.state.load(std::memory_order_acquire) != ThreadMailbox::kIdle;
+  if (cpu == first_cpu()) return true;
+  const std::uint32_t state = cpu_at(cpu).thread_mail.state.load(std::memory_order_acquire);
+  return state == ThreadMailbox::kClaimed || state == ThreadMailbox::kPosted;
+}
+
+bool close_thread(CpuId cpu) {
+  return claim_thread(cpu, ThreadMailbox::kClosed);
+}
+
+void reopen_thread(CpuId cpu) {
+  cpu_at(cpu).thread_mail.state.store(ThreadMailbox::kIdle, std::memory_order_release);
 }
 
 void sleep_masked() {

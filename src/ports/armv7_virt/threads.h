@@ -12,7 +12,7 @@
 
 namespace trapline::armv7_virt {
 
-// Makes the threads of a CPU that is off anew.
+// Makes the threads of a CPU that is off anew; that of its own is closed until it arrives.
 void prepare_threads(Cpu& cpu);
 // The calling CPU's own thread, from its start: runs what it is asked to, one after another.
 [[noreturn]] void serve_thread_mail();
@@ -24,13 +24,17 @@ void reschedule();
 void run_on_hotplug_thread(CpuId cpu, Interrupts interrupts, CpuWork work);
 
 // Starts run(argument) on the thread of another CPU. Errors: cpu_not_present (it does not run),
-// wrong_state (its thread is at work).
+// wrong_state (its thread is at work, or the CPU is being turned off).
 [[nodiscard]] std::expected<void, Error> start_thread(CpuId cpu, void (*run)(void*),
                                                       void* argument);
 // Returns when the CPU's thread has nothing to do.
 void join_thread(CpuId cpu);
 // Whether the thread of the CPU is at work. That of the first CPU always is: it runs the firmware.
 [[nodiscard]] bool thread_is_at_work(CpuId cpu);
+
+// For turning the CPU off: from now on start_thread fails. False: the thread is at work.
+[[nodiscard]] bool close_thread(CpuId cpu);
+void reopen_thread(CpuId cpu);
 
 // Sleeps until an interrupt, with IRQs masked, so that none is missed between looking and sleeping.
 void sleep_masked();
