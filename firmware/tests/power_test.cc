@@ -52,7 +52,17 @@ TEST_F(PowerTest, ARefusedCpuOffLeavesTheCpuAtWork) {
   EXPECT_EQ(power(kCpu3), Power::off);
 }
 
-TEST_F(PowerTest, AlreadyOnIsNotAFailure) {
+TEST_F(PowerTest, AlreadyOnIsWaitedFor) {
+  for (const Result answer : {Result::already_on, Result::on_pending}) {
+    down(kCpu1);
+    // Somebody else has started it by the time it is asked for.
+    armv7_virt::psci::replace_next_on(answer);
+    EXPECT_TRUE(machine().cpu_up(kCpu1).has_value());
+    EXPECT_TRUE(is_online(kCpu1));
+  }
+}
+
+TEST_F(PowerTest, ACpuThatIsAlreadyOnAndDoesNotArriveTimesOut) {
   const ShortPowerLimit limit;
   down(kCpu1);
   armv7_virt::psci::refuse_next(Function::cpu_on, Result::already_on);

@@ -11,7 +11,8 @@ namespace {
 // What refuse_next asked for; 0 is success, which nobody asks for.
 std::atomic<std::int32_t> on_refusal{0};
 std::atomic<std::int32_t> off_refusal{0};
-// What never_say_off asked for.
+// What replace_next_on and never_say_off asked for.
+std::atomic<std::int32_t> on_replacement{0};
 std::atomic<bool> says_off{true};
 
 std::optional<Result> take(std::atomic<std::int32_t>& refusal) {
@@ -31,7 +32,8 @@ std::int32_t call(Function function, std::uint32_t first = 0, std::uint32_t seco
 Result cpu_on(std::uint32_t mpidr, std::uintptr_t entry, std::uintptr_t context) {
   if (const auto refused = take(on_refusal)) return *refused;
   isa::armv7::dsb();
-  return Result{call(Function::cpu_on, mpidr, entry, context)};
+  const Result answer{call(Function::cpu_on, mpidr, entry, context)};
+  return answer == Result::success ? take(on_replacement).value_or(answer) : answer;
 }
 
 Result cpu_off() {
@@ -62,6 +64,10 @@ void system_off() {
 void refuse_next(Function function, Result answer) {
   (function == Function::cpu_on ? on_refusal : off_refusal)
       .store(static_cast<std::int32_t>(answer));
+}
+
+void replace_next_on(Result answer) {
+  on_replacement.store(static_cast<std::int32_t>(answer));
 }
 
 void never_say_off(bool never) {

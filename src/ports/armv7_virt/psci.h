@@ -35,6 +35,8 @@ enum class Power : std::uint8_t { on, off, on_pending, no_such_cpu };
 // The next call of cpu_on or cpu_off is answered so, once, and not made: what firmware does now and
 // then, for tests and the console.
 void refuse_next(Function function, Result answer);
+// The next call of cpu_on is made, and answered so if it succeeds: somebody else was first.
+void replace_next_on(Result answer);
 // AFFINITY_INFO says of CPUs that are off that they are on, until it is told not to.
 void never_say_off(bool never);
 
