@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <string>
 
 #include "isa/armv7/handler_load.h"
 #include "isa/armv7/user_access.h"
@@ -372,16 +373,35 @@ TEST_F(Report, DataIsNotExecuted) {
   EXPECT_THAT(printed.text(), HasSubstr("prefetch abort, the page does not permit it"));
 }
 
+// Pushes a word onto a stack that is full, and comes back on the one it had.
+[[gnu::noinline]] void push_at(std::uintptr_t stack_end) {
+  // No interrupt: it would need the stack that is full.
+  const isa::armv7::IrqMask masked;
+  asm volatile(
+      "mov r4, sp\n\t"
+      "mov sp, %[end]\n\t"
+      "push {r4}\n\t"
+      "mov sp, r4"
+      :
+      : [end] "r"(stack_end)
+      : "r4", "memory");
+}
+
 TEST_F(Report, AStackOverflowIsReportedFromAnotherStack) {
+  const FaultsGoOn go_on;
   const PrintedText printed;
-  armv7_virt::set_last_resort([](armv7_virt::ExceptionFrame& frame) {
-    frame.continue_at(frame.pc + 4);
-    return true;
-  });
-  const std::uintptr_t guard = armv7_virt::stacks_of(kCpu0).task.bottom() - 4;
-  asm volatile("str r1, [%[to]]" : : [to] "r"(guard) : "memory");
-  armv7_virt::set_last_resort(nullptr);
-  EXPECT_THAT(printed.text(), HasSubstr("the page does not permit it"));
+  const std::uintptr_t end = armv7_virt::stacks_of(kCpu3).task.bottom();
+  run_on_cpu(kCpu3, [end] { push_at(end); });
+  EXPECT_EQ(FaultsGoOn::count(), 1U);
+  armv7_virt::LineBuffer what;
+  what.add("on CPU 3, in its thread: data abort, store to ");
+  what.add(armv7_virt::Hex{static_cast<std::uint32_t>(end) - 4});
+  what.add(", the page does not permit it");
+  EXPECT_THAT(printed.text(), HasSubstr(std::string(what.text())));
+  armv7_virt::LineBuffer sp;
+  sp.add("  sp ");
+  sp.add(armv7_virt::Hex{static_cast<std::uint32_t>(end)});
+  EXPECT_THAT(printed.text(), HasSubstr(std::string(sp.text())));
 }
 
 }  // namespace
