@@ -15,6 +15,7 @@
 #include "ports/armv7_virt/undef_hook.h"
 #include "support.h"
 #include "trapline/fault/exception_entry.h"
+#include "trapline/fault/guarded_access.h"
 
 namespace trapline::firmware::testing {
 namespace {
@@ -301,6 +302,50 @@ TYPED_TEST(GetUserPutUser, Straddling) {
     const auto off_the_end = at(pages.address(2) - before);
     EXPECT_EQ(get_user<TypeParam>(off_the_end), std::unexpected(FaultKind::unmapped));
     EXPECT_EQ(put_user(kPattern<TypeParam>, off_the_end), std::unexpected(FaultKind::unmapped));
+  }
+}
+
+// What every other port has too (trapline/fault/guarded_access.h), with words that lie across
+// pages.
+TEST(GuardedCopy, TryCopyStopsAtThePageThatIsNotThere) {
+  constexpr std::size_t kLength = 64;
+  const WindowPages pages({Permission::read_write, std::nullopt});
+  std::array<std::uint8_t, kLength + 8> buffer{};
+  std::uint8_t* const last = pages.memory(0) + armv7_virt::kPageSize - kLength;
+  for (std::size_t index = 0; index < kLength; ++index)
+    last[index] = static_cast<std::uint8_t>(index + 1);
+  for (std::size_t before = 0; before < kLength; ++before) {
+    for (std::size_t shift = 0; shift < 4; ++shift) {
+      buffer.fill(0xee);
+      const auto* const from = reinterpret_cast<const void*>(pages.address(1) - before);
+      const auto result = fault::try_copy(buffer.data() + shift, from, kLength);
+      ASSERT_EQ(result.side, fault::CopySide::source);
+      ASSERT_EQ(result.error.kind, FaultKind::unmapped);
+      ASSERT_EQ(result.copied, before);
+      ASSERT_EQ(std::memcmp(buffer.data() + shift, last + kLength - before, before), 0);
+      ASSERT_EQ(buffer[shift + before], 0xee) << "not touched";
+    }
+  }
+}
+
+TEST(GuardedCopy, TryCopyWritesUpToThePageThatMayNotBeWritten) {
+  constexpr std::size_t kLength = 64;
+  const WindowPages pages({Permission::read_write, Permission::read_only});
+  std::array<std::uint8_t, kLength + 4> buffer{};
+  for (std::size_t index = 0; index < buffer.size(); ++index)
+    buffer[index] = static_cast<std::uint8_t>(index + 1);
+  for (std::size_t before = 0; before < kLength; ++before) {
+    for (std::size_t shift = 0; shift < 4; ++shift) {
+      std::memset(pages.memory(0) + armv7_virt::kPageSize - kLength, 0xee, kLength);
+      std::memset(pages.memory(1), 0xdd, kLength);
+      auto* const to = reinterpret_cast<void*>(pages.address(1) - before);
+      const auto result = fault::try_copy(to, buffer.data() + shift, kLength);
+      ASSERT_EQ(result.side, fault::CopySide::destination);
+      ASSERT_EQ(result.error.kind, FaultKind::no_permission);
+      ASSERT_EQ(result.copied, before);
+      ASSERT_EQ(std::memcmp(to, buffer.data() + shift, before), 0);
+      ASSERT_EQ(pages.memory(1)[0], 0xdd);
+    }
   }
 }
 
