@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <shared_mutex>
+#include <utility>
 
 #include "describe.h"
 #include "ports/armv7_virt/print.h"
@@ -23,12 +24,12 @@ class Race {
   void play(bool with_lock) {
     if (with_lock) {
       std::shared_lock lock(board_.machine().online_cpus());
-      state_ = *board_.machine().setup_state_cpuslocked(definition());
+      if (!take(board_.machine().setup_state_cpuslocked(definition()))) return;
       look_and_wait();
       report(board_.machine().remove_state_nocalls_cpuslocked(state_).has_value());
       lock.unlock();
     } else {
-      state_ = *board_.machine().setup_state(definition());
+      if (!take(board_.machine().setup_state(definition()))) return;
       look_and_wait();
       report(board_.machine().remove_state_nocalls(state_).has_value());
     }
@@ -43,6 +44,14 @@ class Race {
             .placement = hotplug::Placement::dynamic(hotplug::Section::online),
             .startup = hotplug::method<&Race::reset>,
             .object = this};
+  }
+  [[nodiscard]] bool take(Machine::SetupResult made) {
+    if (made) {
+      state_ = *std::move(made);
+    } else {
+      print_line("    the driver cannot register its state: ", made.error().code);
+    }
+    return made.has_value();
   }
   std::expected<void, Error> reset(const hotplug::CallbackContext& context) {
     print_line("    reset on CPU ", context.cpu);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -150,6 +151,21 @@ TEST_F(ConsoleTest, TheRaceIsThereOnlyWithoutTheLock) {
   const std::string text = say("race");
   EXPECT_THAT(text, HasSubstr("CPU 3 was reset after it looked: the race"));
   EXPECT_THAT(text, HasSubstr("no CPU was reset since it looked"));
+}
+
+TEST_F(ConsoleTest, TheRaceIsNotPlayedIfItsStateFindsNoPlace) {
+  std::deque<hotplug::StateHandle> taken;
+  while (auto made = machine().setup_state(
+             {.name = "other",
+              .placement = hotplug::Placement::dynamic(hotplug::Section::online),
+              .startup = [](const hotplug::CallbackContext&) -> std::expected<void, Error> {
+                return {};
+              }}))
+    taken.push_back(*std::move(made));
+  const std::string text = say("race");
+  for (auto& state : taken) EXPECT_TRUE(machine().remove_state(state).has_value());
+  EXPECT_THAT(text, HasSubstr("the driver cannot register its state: range_full"));
+  EXPECT_EQ(say("on 3"), "CPU 3 is on\n");
 }
 
 TEST_F(ConsoleTest, TheRestAnswers) {
