@@ -81,6 +81,22 @@ std::string_view verb(Access access) {
   return "?";
 }
 
+std::string_view told(armv7_virt::Ending ending) {
+  using armv7_virt::Ending;
+  switch (ending) {
+    case Ending::made:
+      return "";
+    case Ending::faulted:
+      return ", but it did not happen: it faulted";
+    case Ending::store_gave_up:
+      return ", but it did not happen: an exclusive store failed and was not tried again";
+    case Ending::not_seen:
+      return ", but an interrupt came before an exclusive store was tried again: it may have been "
+             "made since";
+  }
+  return "";
+}
+
 bool not_a(std::string_view what, std::string_view word) {
   if (word.empty()) {
     print_line(what, " is missing");
@@ -259,7 +275,7 @@ bool Console::show_hits(const Words& /*words*/) {
     if (hit->slot && hit->access != Access::execute)
       print(": ", Hex{static_cast<std::uint32_t>(hit->old_value)}, " -> ",
             Hex{static_cast<std::uint32_t>(hit->new_value)});
-    if (!hit->is_complete) print(", but it did not happen: it faulted");
+    print(told(hit->ending));
     if (const auto watch = watch_of(*hit)) print(" (watch ", *watch, ")");
     print('\n');
   }

@@ -132,6 +132,23 @@ TEST_F(ConsoleTest, AWatchIsSetCaughtAndRemoved) {
   EXPECT_THAT(say("unwatch 99"), HasSubstr("there is no watch 99"));
 }
 
+TEST_F(ConsoleTest, AnExclusiveStoreThatGaveUpIsNotCalledAFault) {
+  EXPECT_EQ(say("watch counter 4 w"), "watch 0 is set on every CPU, with 1 register\n");
+  std::uint32_t status = 0;
+  asm volatile(
+      "ldrex r4, [%[at]]\n\t"
+      "strex %[status], r4, [%[at]]"
+      : [status] "=&r"(status)
+      : [at] "r"(&demo_counter)
+      : "r4", "memory");
+  // The rest of its loop is waited for in vain.
+  spin_for(Nanoseconds{1'000'000});
+  EXPECT_EQ(status, 1U);
+  const std::string hits = say("hits");
+  EXPECT_THAT(hits, HasSubstr("an exclusive store failed and was not tried again"));
+  EXPECT_THAT(hits, ::testing::Not(HasSubstr("faulted")));
+}
+
 TEST_F(ConsoleTest, AWatchThatDoesNotFitIsToldWhy) {
   EXPECT_THAT(say("watch counter 0 w"), HasSubstr("a length of zero watches nothing"));
   EXPECT_THAT(say("watch counter 64 w"), HasSubstr("the registers do not reach that far"));

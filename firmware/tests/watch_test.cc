@@ -15,6 +15,7 @@ namespace trapline::firmware::testing {
 namespace {
 
 using armv7_virt::Caught;
+using armv7_virt::Ending;
 
 alignas(8) volatile std::uint32_t words[4];
 alignas(8) volatile std::uint8_t bytes[16];
@@ -33,7 +34,7 @@ TEST_F(WatchTest, AStoreIsCaughtWithWhereAndWhat) {
   ASSERT_EQ(hits.size(), 1U);
   const Caught& hit = hits[0];
   EXPECT_EQ(words[0], 7U) << "the store was made";
-  EXPECT_TRUE(hit.is_complete);
+  EXPECT_TRUE(hit.is_complete());
   EXPECT_EQ(hit.cpu, kCpu0);
   EXPECT_EQ(hit.old_value, 1U);
   EXPECT_EQ(hit.new_value, 7U);
@@ -120,7 +121,7 @@ TEST_F(WatchTest, AnExclusiveStoreGetsPast) {
   const auto hits = take_hits();
   ASSERT_EQ(hits.size(), 10U);
   for (std::size_t index = 0; index < hits.size(); ++index) {
-    EXPECT_TRUE(hits[index].is_complete);
+    EXPECT_TRUE(hits[index].is_complete());
     EXPECT_EQ(hits[index].old_value, index);
     EXPECT_EQ(hits[index].new_value, index + 1);
   }
@@ -143,12 +144,38 @@ TEST_F(WatchTest, AnExclusiveStoreThatIsNotRepeatedIsSaidToHaveFailed) {
   spin_for(Nanoseconds{1'000'000});
   auto hits = take_hits();
   ASSERT_EQ(hits.size(), 1U);
-  EXPECT_FALSE(hits[0].is_complete);
+  EXPECT_EQ(hits[0].ending, Ending::store_gave_up);
   EXPECT_EQ(hits[0].new_value, 0U);
   store(reinterpret_cast<volatile std::uint32_t&>(word), 3);
   hits = take_hits();
   ASSERT_EQ(hits.size(), 1U);
-  EXPECT_TRUE(hits[0].is_complete);
+  EXPECT_TRUE(hits[0].is_complete());
+}
+
+TEST_F(WatchTest, AnInterruptInTheLoopOfAnExclusiveStoreEndsItsStep) {
+  static std::uint32_t word = 0;
+  word = 0;
+  const Watched watched(*this, &word, 4);
+  std::uint32_t pass = 0;
+  // The second time round it waits for one, between the load and the store.
+  asm volatile(
+      "1: ldrex r4, [%[at]]\n\t"
+      "add r4, r4, #5\n\t"
+      "add %[pass], %[pass], #1\n\t"
+      "cmp %[pass], #2\n\t"
+      "wfieq\n\t"
+      "strex r5, r4, [%[at]]\n\t"
+      "cmp r5, #0\n\t"
+      "bne 1b"
+      : [pass] "+&r"(pass)
+      : [at] "r"(&word)
+      : "r4", "r5", "cc", "memory");
+  EXPECT_EQ(word, 5U);
+  const auto hits = take_hits();
+  ASSERT_EQ(hits.size(), 2U);
+  EXPECT_EQ(hits[0].ending, Ending::not_seen);
+  EXPECT_EQ(hits[1].ending, Ending::made);
+  EXPECT_EQ(hits[1].new_value, 5U);
 }
 
 // Stores 1, and 2 in an IT block.
@@ -332,7 +359,7 @@ TEST_F(WatchTest, WhatReadsOrWritesTheMaskOfIrqsDoesSoUnderABreakpoint) {
       EXPECT_FALSE(isa::armv7::irqs_are_masked()) << "instruction " << index;
       const auto hits = take_hits();
       ASSERT_EQ(hits.size(), 1U) << "instruction " << index;
-      EXPECT_TRUE(hits[0].is_complete);
+      EXPECT_TRUE(hits[0].is_complete());
       EXPECT_EQ(hits[0].pc, reinterpret_cast<std::uintptr_t>(at) & ~std::uintptr_t{1});
     }
   }
@@ -360,7 +387,7 @@ TEST_F(WatchTest, TheMaskOfIrqsIsTheProgramsInTheLoopOfAnExclusiveStore) {
   EXPECT_EQ(seen & kIrqsMasked, 0U);
   const auto hits = take_hits();
   ASSERT_EQ(hits.size(), 1U);
-  EXPECT_TRUE(hits[0].is_complete);
+  EXPECT_TRUE(hits[0].is_complete());
   EXPECT_EQ(hits[0].new_value, 1U);
 }
 
@@ -391,11 +418,11 @@ TEST_F(WatchTest, WhatFaultsAfterItWasCaughtIsAHitThatDidNotHappen) {
   EXPECT_EQ(FaultsGoOn::count(), 1U);
   auto hits = take_hits();
   ASSERT_EQ(hits.size(), 1U);
-  EXPECT_FALSE(hits[0].is_complete);
+  EXPECT_EQ(hits[0].ending, Ending::faulted);
   *last = 3;
   hits = take_hits();
   ASSERT_EQ(hits.size(), 1U) << "the register is on again";
-  EXPECT_TRUE(hits[0].is_complete);
+  EXPECT_TRUE(hits[0].is_complete());
 }
 
 [[gnu::noinline]] void load_from_nowhere() {
@@ -432,7 +459,7 @@ TEST_F(WatchTest, WhatHooksForUndefinedInstructionsDoIsCaught) {
   armv7_virt::unregister_undef_hook(hook);
   const auto hits = take_hits();
   ASSERT_EQ(hits.size(), 1U);
-  EXPECT_TRUE(hits[0].is_complete);
+  EXPECT_TRUE(hits[0].is_complete());
   EXPECT_EQ(hits[0].new_value, 1U);
 }
 
@@ -463,7 +490,7 @@ TEST_F(WatchTest, AHandlersOwnFaultDoesNotEndTheStepItBegins) {
     EXPECT_EQ(FaultsGoOn::count(), turn) << "the load itself, behind which the test goes on";
     const auto hits = take_hits();
     ASSERT_EQ(hits.size(), 1U) << "the register is on again, in turn " << turn;
-    EXPECT_FALSE(hits[0].is_complete);
+    EXPECT_FALSE(hits[0].is_complete());
     EXPECT_FALSE(isa::armv7::irqs_are_masked());
   }
   // Nothing holds up the other CPUs' hits.

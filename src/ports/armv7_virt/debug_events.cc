@@ -189,14 +189,14 @@ class Stepper {
       }
     } else {
       const bool has_stored = !step_.exclusive_status || frame.r[*step_.exclusive_status] == 0;
-      end(frame, has_stored);
+      end(frame, has_stored ? Ending::made : Ending::store_gave_up);
     }
   }
-  void end(ExceptionFrame& frame, bool is_complete) {
+  void end(ExceptionFrame& frame, Ending ending) {
     debug_unit().clear_step();
     for (std::size_t index = 0; index < step_.hit_count; ++index) {
       Caught& hit = step_.hits[index];
-      hit.is_complete = is_complete;
+      hit.ending = ending;
       hit.new_value = value_at(hit.address, hit.length);
       ring.put(hit);
     }
@@ -229,7 +229,7 @@ class Stepper {
       if (!step_.irqs_were_masked) frame.cpsr &= ~kIrqMaskBit;
       go_to(step_.behind_store);
     } else if (step_.steps_left == 0) {
-      end(frame, false);
+      end(frame, Ending::store_gave_up);
     } else {
       --step_.steps_left;
       go_to(next_of(frame));
@@ -306,7 +306,7 @@ bool add_code_hits(Stepper& stepper, ExceptionFrame& frame) {
     hit.length = slot->length;
     hit.accessed = slot->address;
     if (is_executed_here(frame)) {
-      hit.is_complete = true;
+      hit.ending = Ending::made;
       ring.put(hit);
       continue;
     }
@@ -370,9 +370,9 @@ bool on_instruction(ExceptionFrame& frame) {
   return is_ours || meets_slot;
 }
 
-void abandon_step(ExceptionFrame& frame) {
+void abandon_step(ExceptionFrame& frame, Ending ending) {
   if (!all_steps[this_cpu().id.value].is_active) return;
-  Stepper().end(frame, false);
+  Stepper().end(frame, ending);
 }
 
 }  // namespace trapline::armv7_virt::debug_events

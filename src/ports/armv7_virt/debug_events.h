@@ -29,6 +29,14 @@
 
 namespace trapline::armv7_virt {
 
+// What became of the access that was caught.
+enum class Ending : std::uint8_t {
+  made,
+  faulted,        // the instruction faulted after all
+  store_gave_up,  // an exclusive store failed, and its program did not try again
+  not_seen,       // an interrupt came in the loop of an exclusive store: it may be made later
+};
+
 struct Caught {
   Nanoseconds time{};
   CpuId cpu{};
@@ -43,8 +51,9 @@ struct Caught {
   Access access = Access::write;  // what happened; read_write for a swap
   std::uint64_t old_value = 0;    // of the watched bytes, little-endian
   std::uint64_t new_value = 0;
-  // The access was made. False: the instruction faulted after all, or an exclusive store gave up.
-  bool is_complete = false;
+  Ending ending = Ending::faulted;
+
+  [[nodiscard]] bool is_complete() const { return ending == Ending::made; }
 };
 
 namespace debug_events {
@@ -58,9 +67,9 @@ inline constexpr std::size_t kCapacity = 256;
 // For fault handlers: whether the debug event was one of ours; the frame says where to go on.
 [[nodiscard]] bool on_access(ExceptionFrame& frame, std::uint32_t address);
 [[nodiscard]] bool on_instruction(ExceptionFrame& frame);
-// Something else happened where a step was under way: the step ends here, the registers are on
-// again.
-void abandon_step(ExceptionFrame& frame);
+// Something else happened where a step was under way: the step ends here, and so, the registers are
+// on again.
+void abandon_step(ExceptionFrame& frame, Ending ending);
 
 }  // namespace debug_events
 }  // namespace trapline::armv7_virt

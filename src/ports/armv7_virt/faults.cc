@@ -144,7 +144,7 @@ namespace {
 // handler's own, in a guarded load, and not of the step that it deals with.
 void abandon_step(ExceptionFrame& frame) {
   constexpr std::uint32_t kModeAbort = 0x17;
-  if (frame.mode() != kModeAbort) debug_events::abandon_step(frame);
+  if (frame.mode() != kModeAbort) debug_events::abandon_step(frame, Ending::faulted);
 }
 
 void on_undefined(ExceptionFrame& frame) {

@@ -47,7 +47,7 @@ void set_uart_handler(InterruptHandler handler) {
 void trapline_on_irq(trapline::armv7_virt::ExceptionFrame* frame) {
   using namespace trapline::armv7_virt;
   // Only in the loop of an exclusive store do steps take interrupts.
-  debug_events::abandon_step(*frame);
+  debug_events::abandon_step(*frame, Ending::not_seen);
   const std::uint32_t acknowledged = gic::acknowledge();
   const std::uint32_t interrupt = gic::interrupt_of(acknowledged);
   if (interrupt != gic::kSpurious) {
