@@ -27,16 +27,12 @@ TRAPLINE_READ_REGISTER(mpidr, "p15, 0, %0, c0, c0, 5");
 TRAPLINE_READ_REGISTER(dfsr, "p15, 0, %0, c5, c0, 0");
 TRAPLINE_READ_REGISTER(ifsr, "p15, 0, %0, c5, c0, 1");
 TRAPLINE_READ_REGISTER(dfar, "p15, 0, %0, c6, c0, 0");
-TRAPLINE_READ_REGISTER(ifar, "p15, 0, %0, c6, c0, 2");
 TRAPLINE_WRITE_REGISTER(vbar, "p15, 0, %0, c12, c0, 0");
 TRAPLINE_READ_REGISTER(tpidrprw, "p15, 0, %0, c13, c0, 4");
 TRAPLINE_WRITE_REGISTER(tpidrprw, "p15, 0, %0, c13, c0, 4");
 TRAPLINE_READ_REGISTER(cntfrq, "p15, 0, %0, c14, c0, 0");
 TRAPLINE_WRITE_REGISTER(cntv_tval, "p15, 0, %0, c14, c3, 0");
 TRAPLINE_WRITE_REGISTER(cntv_ctl, "p15, 0, %0, c14, c3, 1");
-TRAPLINE_READ_REGISTER(ctr, "p15, 0, %0, c0, c0, 1");
-TRAPLINE_WRITE_REGISTER(dccmvac,
-                        "p15, 0, %0, c7, c10, 1");  // clean a line to the point of coherency
 TRAPLINE_WRITE_REGISTER(tlbimvaais, "p15, 0, %0, c8, c3, 3");  // a page, on all CPUs
 
 #undef TRAPLINE_READ_REGISTER

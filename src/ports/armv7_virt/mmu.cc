@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t kMebibyte = 1U << 20;
 constexpr std::size_t kPagesPerTable = kMebibyte / kPageSize;
 
-// One page table for the window, the rest for the image.
+// One page table for the window, the rest for the image: link.ld sees to it that they are enough.
 struct alignas(1024) PageTable {
   std::uint32_t entries[kPagesPerTable];
 };
