@@ -10,8 +10,7 @@ namespace {
 
 constexpr std::uint32_t kPc = 15;
 
-// --- arithmetic
-// -----------------------------------------------------------------------------------
+// --- arithmetic ---
 
 constexpr std::uint32_t sign_extend(std::uint32_t value, unsigned bits) {
   const std::uint32_t sign = 1U << (bits - 1);
@@ -56,8 +55,7 @@ constexpr std::uint32_t ones_in(std::uint32_t list) {
   return static_cast<std::uint32_t>(std::popcount(list));
 }
 
-// --- ARM
-// ------------------------------------------------------------------------------------------
+// --- ARM ---
 
 class ArmDecoder {
  public:
@@ -164,8 +162,7 @@ class ArmDecoder {
   ReadMemory read_;
 };
 
-// --- Thumb
-// ----------------------------------------------------------------------------------------
+// --- Thumb ---
 
 class ThumbDecoder {
  public:
