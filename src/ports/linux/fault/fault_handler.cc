@@ -10,6 +10,7 @@
 
 #include "ports/linux/fault/fault_signals.h"
 #include "ports/linux/fault/module_registry.h"
+#include "ports/linux/fault/perf_trap.h"
 #include "ports/linux/fault/signal_chain.h"
 #include "ports/linux/fault/signal_context.h"
 #include "trapline/linux/guarded_access.h"
@@ -136,9 +137,12 @@ void pin_own_module() {
 }  // namespace
 
 bool handle_guarded_fault(int signal, const void* info, void* context) {
+  const auto& details = *static_cast<const siginfo_t*>(info);
   linux_port::SignalContext registers(signal, *static_cast<ucontext_t*>(context));
-  const auto event =
-      linux_port::classify_fault(signal, *static_cast<const siginfo_t*>(info), registers);
+  if (const auto trap = linux_port::perf_trap_of(signal, details)) {
+    return linux_port::claim_perf_trap(*trap, registers);
+  }
+  const auto event = linux_port::classify_fault(signal, details, registers);
   if (!event) return false;
   const ExceptionEntry* const entry =
       linux_port::module_registry().find_entry(registers.faulting_instruction());

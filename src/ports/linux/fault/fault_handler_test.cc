@@ -440,36 +440,47 @@ TEST(Install, TakenBackTooOftenIsAnError) {
             "exit 47");
 }
 
-// HotSpot's way: SA_SIGINFO with every signal but the fault's own blocked, answers some faults by
-// moving on in its own code, and hands the rest on to whoever was there before.
+// HotSpot's way: SA_SIGINFO with every signal but the fault's own blocked, answers its own faults
+// (a null check, a poll of the page that is closed at a safepoint) by moving on in its own code,
+// and hands the rest on to whoever was there before.
 volatile std::sig_atomic_t jvm_null_checks = 0;
+volatile std::sig_atomic_t jvm_safepoints = 0;
 struct sigaction before_jvm;
 constexpr std::uintptr_t kJvmNullPage = 0x40;
+void* jvm_poll_page = nullptr;
 void jvm_handler(int signal, siginfo_t* info, void* context) {
   SignalContext registers(signal, *static_cast<ucontext_t*>(context));
-  if (info->si_addr == reinterpret_cast<void*>(kJvmNullPage)) {
-    jvm_null_checks = jvm_null_checks + 1;
+  const bool is_null_check = info->si_addr == reinterpret_cast<void*>(kJvmNullPage);
+  const bool is_poll = info->si_addr == jvm_poll_page && info->si_code == SEGV_ACCERR;
+  if (is_null_check) jvm_null_checks = jvm_null_checks + 1;
+  if (is_poll) jvm_safepoints = jvm_safepoints + 1;
+  if (is_null_check || is_poll) {
     registers.continue_at(registers.faulting_instruction() + TEST_REAL_BUG_BYTES);
     return;
   }
   if ((before_jvm.sa_flags & SA_SIGINFO) != 0) before_jvm.sa_sigaction(signal, info, context);
 }
 void install_jvm() {
+  jvm_poll_page = ::mmap(nullptr, page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   auto action = action_with(jvm_handler, SA_ONSTACK | SA_RESTART);
   ::sigfillset(&action.sa_mask);
   ::sigdelset(&action.sa_mask, SIGSEGV);
   require(::sigaction(SIGSEGV, &action, &before_jvm) == 0);
 }
-[[gnu::noinline]] void jvm_null_check() {
-  __asm__ volatile(TEST_REAL_BUG : : "r"(kJvmNullPage) : "memory", TEST_REAL_BUG_CLOBBER);
+[[gnu::noinline]] void jvm_access(std::uintptr_t address) {
+  __asm__ volatile(TEST_REAL_BUG : : "r"(address) : "memory", TEST_REAL_BUG_CLOBBER);
 }
 void both_work_side_by_side() {
   jvm_null_checks = 0;
+  jvm_safepoints = 0;
   for (int i = 0; i < 100; ++i) {
-    jvm_null_check();
+    jvm_access(kJvmNullPage);
     require(guarded_access_works());
+    jvm_access(reinterpret_cast<std::uintptr_t>(jvm_poll_page));
+    // A guarded access elsewhere in that page is no poll.
+    require(!try_load(static_cast<char*>(jvm_poll_page) + 8));
   }
-  require(jvm_null_checks == 100);
+  require(jvm_null_checks == 100 && jvm_safepoints == 100);
 }
 
 TEST(JvmStyleHandler, WorksBesideOursWhicheverComesFirst) {

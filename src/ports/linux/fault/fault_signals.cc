@@ -1,5 +1,7 @@
 #include "ports/linux/fault/fault_signals.h"
 
+#include "ports/linux/fault/perf_trap.h"
+
 namespace trapline::linux_port {
 namespace {
 
@@ -50,6 +52,7 @@ bool is_synchronous(int signal, const siginfo_t& info) {
   if (info.si_code <= 0) return false;
   if (signal == SIGBUS) return info.si_code != BUS_MCEERR_AO;
   if (signal == SIGSEGV) return info.si_code != kAsynchronousTagCheck;
+  if (signal == SIGTRAP) return info.si_code != kPerfTrapCode;
   return true;
 }
 

@@ -12,8 +12,9 @@ namespace trapline::linux_port {
 
 inline constexpr std::array kFaultSignals{SIGSEGV, SIGBUS, SIGILL, SIGTRAP};
 
-// Whether the instruction that was interrupted has caused the signal. Not so: one that somebody
-// sent, and what the hardware reports late (memory errors, asynchronous tag checks).
+// Whether the instruction that was interrupted has caused the signal, and repeats it. Not so: one
+// that somebody sent, what the hardware reports late (memory errors, asynchronous tag checks), and
+// what a perf event tells of an instruction that is done.
 [[nodiscard]] bool is_synchronous(int signal, const siginfo_t& info);
 
 // nullopt: not a fault that an entry can be for.

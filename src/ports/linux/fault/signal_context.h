@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "trapline/fault/exception_table.h"
+#include "trapline/fault/frame_walk.h"
 
 namespace trapline::linux_port {
 
@@ -22,6 +23,12 @@ class SignalContext {
   [[nodiscard]] std::uintptr_t faulting_instruction() const;
   void continue_at(std::uintptr_t address);
   void set_fault_word(std::uintptr_t word);
+
+  // Where the program goes on, whatever the signal.
+  [[nodiscard]] std::uintptr_t instruction_pointer() const;
+  // For a walk of its frames. Armv7 in Thumb state: r7 is the frame pointer.
+  [[nodiscard]] fault::StackPosition stack() const;
+  [[nodiscard]] const ucontext_t* raw() const { return &context_; }
 
   // What the instruction may have tried (TRAPLINE_GUARD_...), for a SIGSEGV or SIGBUS: all that the
   // CPU and the kernel leave open.

@@ -53,6 +53,15 @@ void SignalContext::set_fault_word(std::uintptr_t word) {
   context_.uc_mcontext.regs[16] = word;  // TRAPLINE_FAULT_REGISTER
 }
 
+std::uintptr_t SignalContext::instruction_pointer() const {
+  return context_.uc_mcontext.pc;
+}
+
+fault::StackPosition SignalContext::stack() const {
+  constexpr int kFramePointer = 29;
+  return {context_.uc_mcontext.sp, context_.uc_mcontext.regs[kFramePointer]};
+}
+
 std::uint32_t SignalContext::attempted() const {
   constexpr std::uint32_t kAnyAccess = TRAPLINE_GUARD_READ | TRAPLINE_GUARD_WRITE;
   const auto syndrome = syndrome_of(context_.uc_mcontext);

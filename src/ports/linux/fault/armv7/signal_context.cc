@@ -10,6 +10,9 @@ namespace {
 constexpr unsigned long kAbort = 14;
 constexpr unsigned long kFetch = 1UL << 31;
 
+// CPSR.T (Arm ARM B1.3.3).
+constexpr unsigned long kThumbState = 1UL << 5;
+
 }  // namespace
 
 // The kernel has taken the offset of the exception off, in both states.
@@ -25,6 +28,16 @@ void SignalContext::continue_at(std::uintptr_t address) {
 
 void SignalContext::set_fault_word(std::uintptr_t word) {
   context_.uc_mcontext.arm_ip = word;  // r12, TRAPLINE_FAULT_REGISTER
+}
+
+std::uintptr_t SignalContext::instruction_pointer() const {
+  return context_.uc_mcontext.arm_pc;
+}
+
+fault::StackPosition SignalContext::stack() const {
+  const auto& registers = context_.uc_mcontext;
+  const bool is_thumb = (registers.arm_cpsr & kThumbState) != 0;
+  return {registers.arm_sp, is_thumb ? registers.arm_r7 : registers.arm_fp};
 }
 
 std::uint32_t SignalContext::attempted() const {

@@ -30,6 +30,16 @@ void SignalContext::set_fault_word(std::uintptr_t word) {
   context_.uc_mcontext.gregs[REG_R11] = static_cast<greg_t>(word);  // TRAPLINE_FAULT_REGISTER
 }
 
+std::uintptr_t SignalContext::instruction_pointer() const {
+  return static_cast<std::uintptr_t>(context_.uc_mcontext.gregs[REG_RIP]);
+}
+
+fault::StackPosition SignalContext::stack() const {
+  const auto& registers = context_.uc_mcontext.gregs;
+  return {static_cast<std::uintptr_t>(registers[REG_RSP]),
+          static_cast<std::uintptr_t>(registers[REG_RBP])};
+}
+
 std::uint32_t SignalContext::attempted() const {
   const auto& registers = context_.uc_mcontext.gregs;
   // #GP and #SS (not canonical, or an instruction that is not permitted), #AC: nothing more is
