@@ -23,7 +23,7 @@ enum class ErrorGroup : std::uint8_t {
 
 enum class ErrorCode : std::uint8_t {
   interrupted,         // retry
-  timed_out,           // retry: a CPU did not arrive within its time limit
+  timed_out,           // retry: a CPU did not arrive, or new threads did not cease, in time
   hotplug_disabled,    // retry: hotplug_disable is in force
   injected_failure,    // retry: fail_at asked for it, once
   empty_range,         // change_request: a length of zero

@@ -175,6 +175,15 @@ std::vector<perf_event_attr> breakpoint_attributes(const Plan& plan, PerfEventOp
   return attributes;
 }
 
+perf_event_attr sigtrap_attributes(const SlotRequest& slot, std::uint64_t data) {
+  perf_event_attr attributes = breakpoint_attributes(
+      slot, {.kernel_accesses = false, .stack = StackMode::none, .registers = false});
+  attributes.sample_type = 0;
+  attributes.sigtrap = 1;
+  attributes.sig_data = data;
+  return attributes;
+}
+
 perf_event_attr ring_owner_attributes(std::uint32_t wakeup_bytes) {
   perf_event_attr attributes = common_attributes();
   attributes.type = PERF_TYPE_SOFTWARE;

@@ -46,6 +46,11 @@ struct PerfEventOptions {
 [[nodiscard]] std::vector<perf_event_attr> breakpoint_attributes(const Plan& plan,
                                                                  PerfEventOptions options);
 
+// SIGTRAP in the thread that made the access, before it goes on in user space, with `data` in its
+// siginfo (Linux 5.13); in threads it starts later too, not in processes and programs. No samples.
+// Disabled as well.
+[[nodiscard]] perf_event_attr sigtrap_attributes(const SlotRequest& slot, std::uint64_t data);
+
 // An event of one's own thread that never fires and never ends: to own a ring that events of other
 // threads write into. (A ring whose owner's thread has ended polls as hung up for ever.)
 // `wakeup_bytes`: how much has to be in the ring before a reader is woken.

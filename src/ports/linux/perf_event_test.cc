@@ -47,6 +47,20 @@ TEST(BreakpointAttributes, MapEveryAccess) {
   EXPECT_EQ(type_of(Access::execute), std::uint32_t{HW_BREAKPOINT_X});
 }
 
+TEST(SigtrapAttributes, SignalTheThreadAndThoseItStarts) {
+  const perf_event_attr attributes = sigtrap_attributes(kSlot, 0x1234567890abcdef);
+  EXPECT_EQ(attributes.type, std::uint32_t{PERF_TYPE_BREAKPOINT});
+  EXPECT_EQ(attributes.bp_addr, 0x404060U);
+  EXPECT_EQ(attributes.sample_period, 1U);
+  EXPECT_EQ(attributes.sample_type, 0U);
+  EXPECT_EQ(attributes.sigtrap, 1U);
+  EXPECT_EQ(attributes.sig_data, 0x1234567890abcdefU);
+  EXPECT_EQ(attributes.exclude_kernel, 1U);
+  EXPECT_EQ(attributes.inherit, 1U);
+  EXPECT_EQ(attributes.inherit_thread, 1U);
+  EXPECT_EQ(attributes.remove_on_exec, 1U);
+}
+
 TEST(BreakpointAttributes, InheritanceFollowsTheScope) {
   PerfEventOptions options;
   EXPECT_EQ(breakpoint_attributes(kSlot, options).inherit, 1U);

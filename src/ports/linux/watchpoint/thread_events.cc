@@ -1,0 +1,134 @@
+#include "ports/linux/watchpoint/thread_events.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <unordered_set>
+
+#include "ports/linux/monotonic_clock.h"
+#include "ports/linux/proc_fs.h"
+#include "ports/linux/self_watch.h"
+
+namespace trapline::linux_port {
+namespace {
+
+constexpr int kFreshStarts = 3;
+// A process that starts threads faster than they can be looked at is not chased for ever.
+constexpr Nanoseconds kChaseAtMost{2'000'000'000};
+
+// A kernel that knows the event but not the signal is too old: before 5.13 the attribute is
+// unknown.
+bool lacks_sigtrap(int error, const SlotRequest& slot) {
+  return (error == EINVAL || error == E2BIG) && open_self_watch(slot).has_value();
+}
+
+Error error_of(int error, const SlotRequest& slot) {
+  if (lacks_sigtrap(error, slot)) return {ErrorCode::not_supported, error};
+  return explain_open_error(error, {.pid = ProcessId{::getpid()},
+                                    .tid = ThreadId{0},
+                                    .slot = slot,
+                                    .slots = 1,
+                                    .paranoid = std::nullopt,
+                                    .perf_works_on_oneself = false})
+      .error;
+}
+
+class Opening {
+ public:
+  Opening(const Plan& plan, const ThreadEvents::NumberOf& number_of) : plan_(plan) {
+    std::size_t slot = 0;
+    for (const SlotRequest& request : plan.slots())
+      attributes_.push_back(sigtrap_attributes(request, number_of(slot++)));
+  }
+
+  std::expected<std::vector<PerfEvent>, Error> run() {
+    for (int start = 0; start < kFreshStarts; ++start) {
+      events_.clear();
+      seen_.clear();
+      if (const auto added = add_unseen(false); !added) return std::unexpected(added.error());
+      const auto late = unseen();
+      if (!late) return std::unexpected(late.error());
+      if (late->empty()) return std::move(events_);
+    }
+    return chase();
+  }
+
+ private:
+  std::expected<std::vector<PerfEvent>, Error> chase() {
+    const Nanoseconds give_up{monotonic_now().value + kChaseAtMost.value};
+    while (true) {
+      const auto added = add_unseen(true);
+      if (!added) return std::unexpected(added.error());
+      if (*added == 0) return std::move(events_);
+      if (monotonic_now() > give_up) return std::unexpected(Error{ErrorCode::timed_out});
+    }
+  }
+
+  std::expected<std::vector<ThreadId>, Error> unseen() {
+    auto listed = list_threads(ProcessId{::getpid()});
+    if (!listed) return std::unexpected(listed.error().error);
+    std::erase_if(*listed, [this](ThreadId tid) { return seen_.contains(tid.value); });
+    return *std::move(listed);
+  }
+
+  // How many threads there were.
+  std::expected<std::size_t, Error> add_unseen(bool may_have_inherited) {
+    const auto threads = unseen();
+    if (!threads) return std::unexpected(threads.error());
+    for (const ThreadId tid : *threads) {
+      seen_.insert(tid.value);
+      if (const auto added = add(tid, may_have_inherited); !added)
+        return std::unexpected(added.error());
+    }
+    return threads->size();
+  }
+
+  // A thread that may have inherited the first of its slots has room at least for those it lacks,
+  // which are the last (as in PerfEventSet::add_thread): what is refused after them is a double.
+  std::expected<void, Error> add(ThreadId tid, bool may_have_inherited) {
+    const std::size_t slots = attributes_.size();
+    for (std::size_t i = 0; i < slots; ++i) {
+      const std::size_t slot = may_have_inherited ? slots - 1 - i : i;
+      const auto opened = add_event(tid, slot);
+      if (opened) continue;
+      if (opened.error() == ESRCH) return {};  // it has ended
+      if (may_have_inherited && opened.error() == ENOSPC) continue;
+      return std::unexpected(error_of(opened.error(), plan_.slots()[slot]));
+    }
+    return {};
+  }
+
+  std::expected<void, int> add_event(ThreadId tid, std::size_t slot) {
+    auto event = PerfEvent::open(attributes_[slot], tid, std::nullopt);
+    if (!event) return std::unexpected(event.error());
+    if (const auto enabled = event->enable(); !enabled) return enabled;
+    events_.push_back(*std::move(event));
+    return {};
+  }
+
+  const Plan& plan_;
+  std::vector<perf_event_attr> attributes_;  // by slot
+  std::vector<PerfEvent> events_;
+  std::unordered_set<std::int32_t> seen_;
+};
+
+}  // namespace
+
+std::expected<ThreadEvents, Error> ThreadEvents::open(const Plan& plan, const NumberOf& number_of) {
+  auto events = Opening(plan, number_of).run();
+  if (!events) return std::unexpected(events.error());
+  return ThreadEvents(*std::move(events));
+}
+
+void ThreadEvents::disable() const {
+  std::for_each(events_.rbegin(), events_.rend(), [](const PerfEvent& event) { event.disable(); });
+}
+
+std::uint64_t ThreadEvents::count() const {
+  PerfHitTotal total;
+  for (const PerfEvent& event : events_) total.add(event.count());
+  return total.hits;
+}
+
+}  // namespace trapline::linux_port

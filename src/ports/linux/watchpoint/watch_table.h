@@ -1,0 +1,87 @@
+// The watchpoints of this process, as the handler of SIGTRAP finds them: from the number that each
+// event carries (perf_event_attr.sig_data) to the watch and its handler.
+//
+// A SIGTRAP can be delivered long after its watch was removed (it was pending, or blocked), so a
+// number says of which of a place's watches it is, and a place is never freed. Who removes a watch
+// first makes its numbers stale, then waits for the handlers that run: see remove().
+//
+// deliver() is async-signal-safe and waits for nobody; the rest is for threads.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+
+#include "ports/linux/fault/perf_trap.h"
+#include "ports/linux/fault/signal_context.h"
+#include "trapline/linux/watchpoint.h"
+#include "trapline/watch/plan.h"
+
+namespace trapline::linux_port {
+
+// What the handler needs of a watch. Borrowed: outlives it.
+struct WatchDescription {
+  Request request;
+  Plan plan;
+  WatchpointHandler handler;
+  std::size_t callers = 0;
+};
+
+class WatchTable {
+ public:
+  // More watches than registers there cannot be.
+  static constexpr std::size_t kPlaces = kMaxPlanSlots;
+  using Place = std::size_t;
+
+  constexpr WatchTable() = default;
+  WatchTable(const WatchTable&) = delete;
+  WatchTable& operator=(const WatchTable&) = delete;
+
+  // From now on hits are told. nullopt: all places are taken.
+  [[nodiscard]] std::optional<Place> add(const WatchDescription& watch);
+  // What an event for that slot of the plan has to carry.
+  [[nodiscard]] std::uint64_t number_of(Place place, std::size_t slot) const;
+  // What the object holds now is what the next hit will call old.
+  void remember_values(Place place);
+  // When it returns, no handler of the watch runs or will. Its events must be closed or disabled,
+  // or hits of them would come to nothing.
+  void remove(Place place);
+  // The same in a child of fork, which has none of the threads that may have been in a handler.
+  void remove_after_fork(Place place);
+
+  // Whether the trap is of a watch of this table, be it one that was removed.
+  [[nodiscard]] bool deliver(const PerfTrap& trap, const SignalContext& registers);
+
+ private:
+  struct Entry {
+    std::atomic<bool> is_taken{false};
+    std::atomic<std::uint32_t> generation{0};  // odd: there is a watch
+    std::atomic<std::uint32_t> in_flight{0};   // threads in deliver()
+    const WatchDescription* watch = nullptr;   // of the odd generation
+    // What each slot held at its last hit, the byte at the lowest address lowest.
+    std::array<std::atomic<std::uint64_t>, kMaxPlanSlots> last_values{};
+  };
+  struct Number {
+    std::size_t place;
+    std::size_t slot;
+    std::uint32_t generation;
+  };
+  [[nodiscard]] std::uint64_t own_mark() const;
+  [[nodiscard]] std::optional<Number> decode(std::uint64_t number) const;
+  static void tell(Entry& entry, std::size_t slot, const PerfTrap& trap,
+                   const SignalContext& registers);
+
+  std::array<Entry, kPlaces> entries_{};
+};
+
+// This process's. Ready before any constructor runs, and still there after every destructor.
+[[nodiscard]] WatchTable& watch_table();
+
+// From now on SIGTRAPs go to its deliver(), and what is not its own to whoever had them. Errors: as
+// install_fault_handler.
+[[nodiscard]] std::expected<void, Error> take_traps();
+
+}  // namespace trapline::linux_port

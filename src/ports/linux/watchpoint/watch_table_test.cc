@@ -1,0 +1,382 @@
+// What the handler of SIGTRAP does with the traps of perf events: without any event.
+#include "ports/linux/watchpoint/watch_table.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <csignal>
+#include <thread>
+#include <vector>
+
+#include "ports/linux/fault/fault_test_support.h"
+#include "ports/linux/watchpoint/simulated_trap.h"
+#include "trapline/port/debug_architecture.h"
+
+namespace trapline::linux_port {
+namespace {
+
+using testing::raise_perf_trap;
+
+WatchDescription description_of(const volatile void* object, std::size_t length,
+                                WatchpointHandler handler, Access access = Access::write) {
+  const Request request{RemoteAddress::of_local(object), ByteCount{length}, access};
+  return {request, make_plan(request, x86_64_debug_architecture()).value(), std::move(handler), 32};
+}
+
+// A watch in the table of this process, for as long as the object lives.
+class TableWatch {
+ public:
+  explicit TableWatch(WatchDescription description) : description_(std::move(description)) {
+    EXPECT_TRUE(take_traps());
+    place_ = watch_table().add(description_).value();
+  }
+  TableWatch(const TableWatch&) = delete;
+  TableWatch& operator=(const TableWatch&) = delete;
+  ~TableWatch() { watch_table().remove(place_); }
+
+  [[nodiscard]] std::uint64_t number(std::size_t slot = 0) const {
+    return watch_table().number_of(place_, slot);
+  }
+
+ private:
+  WatchDescription description_;
+  WatchTable::Place place_;
+};
+
+TEST(WatchTable, TellsOldAndNewValueOfEachHit) {
+  std::uint32_t word = 5;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> seen;
+  seen.reserve(4);
+  const TableWatch watch(description_of(&word, sizeof word, [&](const WatchpointHit& hit) {
+    seen.emplace_back(hit.old_as<std::uint32_t>().value_or(999),
+                      hit.new_as<std::uint32_t>().value_or(999));
+    if (hit.old_as<std::uint64_t>()) seen.clear();  // it is not as large
+  }));
+  for (const std::uint32_t value : {6U, 6U, 9U}) {
+    word = value;
+    raise_perf_trap(watch.number());
+  }
+  EXPECT_EQ(seen, (std::vector<std::pair<std::uint32_t, std::uint32_t>>{{5, 6}, {6, 6}, {6, 9}}));
+}
+
+// An object of several slots is told whole, and which part it was.
+TEST(WatchTable, PutsAnUnalignedObjectTogetherFromItsSlots) {
+  alignas(8) std::array<char, 32> memory{};
+  char* const object = memory.data() + 3;
+  constexpr std::size_t kLength = 9;
+  std::string old_text;
+  std::string new_text;
+  const void* part = nullptr;
+  std::size_t part_length = 0;
+  std::memcpy(object, "abcdefghi", kLength);
+  const TableWatch watch(description_of(object, kLength, [&](const WatchpointHit& hit) {
+    const auto text = [](std::span<const std::byte> bytes) {
+      return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    };
+    old_text = text(hit.old_bytes);
+    new_text = text(hit.new_bytes);
+    part = hit.part;
+    part_length = hit.part_length;
+  }));
+  std::memcpy(object, "ABcdefgHI", kLength);
+  raise_perf_trap(watch.number(1));
+  EXPECT_EQ(old_text, "abcdefghi");
+  EXPECT_EQ(new_text, "ABcdefgHI");
+  EXPECT_EQ(part, memory.data() + 4);
+  EXPECT_EQ(part_length, 4U);
+}
+
+TEST(WatchTable, WatchesOfReadsAreReadThroughTheKernel) {
+  std::uint64_t word = 3;
+  std::uint64_t seen = 0;
+  const TableWatch watch(description_of(
+      &word, sizeof word,
+      [&](const WatchpointHit& hit) { seen = hit.new_as<std::uint64_t>().value_or(0); },
+      Access::read_write));
+  word = 4;
+  raise_perf_trap(watch.number());
+  EXPECT_EQ(seen, 4U);
+}
+
+TEST(WatchTable, AnObjectThatIsGoneHasNoValues) {
+  auto* const page = static_cast<std::uint32_t*>(
+      ::mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  int hits = 0;
+  bool is_known = true;
+  const TableWatch watch(description_of(page, sizeof *page, [&](const WatchpointHit& hit) {
+    ++hits;
+    is_known = !hit.new_bytes.empty() || !hit.old_bytes.empty();
+  }));
+  ::munmap(page, page_size());
+  raise_perf_trap(watch.number());
+  EXPECT_EQ(hits, 1);
+  EXPECT_FALSE(is_known);
+}
+
+[[gnu::noinline]] void raise_below(int depth, std::uint64_t number) {
+  if (depth > 0) {
+    raise_below(depth - 1, number);
+  } else {
+    raise_perf_trap(number);
+  }
+  __asm__ volatile("" ::: "memory");  // no tail call
+}
+
+TEST(WatchTable, GivesTheStackOfTheThread) {
+  int word = 0;
+  std::vector<std::uintptr_t> callers;
+  callers.reserve(64);
+  std::uintptr_t ip = 0;
+  const TableWatch watch(description_of(&word, sizeof word, [&](const WatchpointHit& hit) {
+    callers.assign(hit.callers.begin(), hit.callers.end());
+    ip = hit.trap_ip;
+    if (hit.code_address() != ip - 1 || hit.context == nullptr) callers.clear();
+  }));
+  raise_below(10, watch.number());
+  EXPECT_NE(ip, 0U);
+  // Sanitizers' and the C library's own frames may come first.
+  std::size_t same = 0;
+  for (std::size_t i = 1; i < callers.size(); ++i) same += callers[i] == callers[i - 1] ? 1U : 0U;
+  EXPECT_EQ(same, 9U);
+}
+
+TEST(WatchTable, SaysThatATrapIsLate) {
+  int word = 0;
+  bool is_late = false;
+  const TableWatch watch(
+      description_of(&word, sizeof word, [&](const WatchpointHit& hit) { is_late = hit.is_late; }));
+  raise_perf_trap(watch.number());
+  EXPECT_FALSE(is_late);
+  raise_perf_trap(watch.number(), true);
+  EXPECT_TRUE(is_late);
+}
+
+TEST(WatchTable, WhatAHandlerTriggersIsNotTold) {
+  int word = 0;
+  int other = 0;
+  int hits = 0;
+  std::uint64_t number = 0;
+  std::uint64_t other_number = 0;
+  const TableWatch watch(description_of(&word, sizeof word, [&](const WatchpointHit&) {
+    ++hits;
+    raise_perf_trap(number);
+    raise_perf_trap(other_number);
+  }));
+  const TableWatch another(
+      description_of(&other, sizeof other, [&](const WatchpointHit&) { hits += 100; }));
+  number = watch.number();
+  other_number = another.number();
+  raise_perf_trap(number);
+  EXPECT_EQ(hits, 1);
+  raise_perf_trap(number);  // and it is not deaf afterwards
+  EXPECT_EQ(hits, 2);
+}
+
+TEST(WatchTable, TheHandlerMayUseGuardedAccessAndErrnoStays) {
+  int word = 0;
+  bool survived = false;
+  const TableWatch watch(description_of(&word, sizeof word, [&](const WatchpointHit&) {
+    survived = !fault::try_load(reinterpret_cast<int*>(std::uintptr_t{8}));
+    errno = EDOM;
+  }));
+  sigset_t blocked;
+  ::sigemptyset(&blocked);
+  ::sigaddset(&blocked, SIGSEGV);
+  ::pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+  errno = 0;
+  raise_perf_trap(watch.number());
+  EXPECT_EQ(errno, 0);
+  EXPECT_TRUE(survived);
+  sigset_t now;
+  ::pthread_sigmask(SIG_UNBLOCK, &blocked, &now);
+  EXPECT_EQ(::sigismember(&now, SIGSEGV), 1);  // as before
+  EXPECT_EQ(::sigismember(&now, SIGTRAP), 0);
+}
+
+// A trap that was pending while its watch was removed, and another took its place.
+TEST(WatchTable, ATrapOfAWatchThatIsGoneIsSwallowed) {
+  int word = 0;
+  int hits = 0;
+  const auto count = [&](const WatchpointHit&) { ++hits; };
+  std::uint64_t old_number = 0;
+  {
+    const TableWatch watch(description_of(&word, sizeof word, count));
+    old_number = watch.number();
+  }
+  raise_perf_trap(old_number);
+  const TableWatch next(description_of(&word, sizeof word, count));
+  EXPECT_NE(next.number(), old_number);
+  raise_perf_trap(old_number);
+  EXPECT_EQ(hits, 0);
+  raise_perf_trap(next.number());
+  EXPECT_EQ(hits, 1);
+}
+
+TEST(WatchTable, IsFullWithAsManyWatchesAsThereCanBeRegisters) {
+  int word = 0;
+  const auto watch = description_of(&word, sizeof word, [](const WatchpointHit&) {});
+  WatchTable table;
+  for (std::size_t i = 0; i < WatchTable::kPlaces; ++i) EXPECT_TRUE(table.add(watch).has_value());
+  EXPECT_FALSE(table.add(watch).has_value());
+  table.remove(7);
+  EXPECT_EQ(table.add(watch), 7U);
+}
+
+// The order of removal: once it is done no handler runs or will, whatever traps are still to come.
+// What a handler refers to is made invalid right then; a handler that ran on would see it.
+TEST(WatchTable, NoHandlerRunsAfterRemovalWhileThreadsKeepHitting) {
+  constexpr int kRounds = 1000;
+  std::atomic<std::uint64_t> number{0};
+  std::atomic<bool> ends{false};
+  std::atomic<std::uint64_t> told{0};
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] {
+      while (number == 0) std::this_thread::yield();
+      while (!ends) raise_perf_trap(number);
+    });
+  }
+  int word = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    auto is_valid = std::make_unique<std::atomic<bool>>(true);
+    {
+      const TableWatch watch(
+          description_of(&word, sizeof word, [&, valid = is_valid.get()](const WatchpointHit&) {
+            if (!*valid) ++wrong;
+            ++told;
+          }));
+      number = watch.number();
+      const std::uint64_t before = told;
+      // Some rounds wait for a hit, so that removals meet handlers that run.
+      while (round % 4 == 0 && told == before) std::this_thread::yield();
+    }
+    *is_valid = false;
+  }
+  ends = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GE(told, kRounds / 4U);
+}
+
+// --- traps that are not ours, each in a child, since it may end ---
+
+std::string outcome(void (*body)()) {
+  return text_of_status(status_of_child([&] {
+    std::signal(SIGTRAP, SIG_DFL);
+    body();
+  }));
+}
+const std::string kTrap = "signal " + std::to_string(SIGTRAP);
+constexpr std::uint64_t kNotOurs = 0x1234;
+
+TEST(ForeignTrap, GoesToTheDispositionThatWasThere) {
+  EXPECT_EQ(outcome([] {
+              (void)take_traps();
+              raise_perf_trap(kNotOurs);
+            }),
+            kTrap);
+  EXPECT_EQ(outcome([] {
+              (void)take_traps();
+              ::raise(SIGTRAP);
+            }),
+            kTrap);
+  EXPECT_EQ(outcome([] {
+              (void)take_traps();
+              __asm__ volatile("int3");
+            }),
+            kTrap);
+  EXPECT_EQ(outcome([] {
+              std::signal(SIGTRAP, SIG_IGN);
+              (void)take_traps();
+              ::raise(SIGTRAP);
+              raise_perf_trap(kNotOurs);
+            }),
+            "exit 0");
+  EXPECT_EQ(outcome([] {
+              std::signal(SIGTRAP, SIG_IGN);
+              (void)take_traps();
+              __asm__ volatile("int3");
+            }),
+            kTrap);
+}
+
+TEST(ForeignTrap, GoesToTheHandlerThatWasThere) {
+  EXPECT_EQ(outcome([] {
+              std::signal(SIGTRAP, [](int) { ::_exit(40); });
+              (void)take_traps();
+              raise_perf_trap(kNotOurs);
+            }),
+            "exit 40");
+  EXPECT_EQ(outcome([] {
+              std::signal(SIGTRAP, [](int) { ::_exit(41); });
+              (void)take_traps();
+              __asm__ volatile("int3");
+            }),
+            "exit 41");
+}
+
+// Handed on, or asked by handle_guarded_fault: a hit comes to its watch, and to it only.
+struct sigaction handed_on_to;
+bool later_handler_hands_on(bool by_asking) {
+  static int hits = 0;
+  static int word = 0;
+  static std::atomic<int> kept{0};
+  struct sigaction later{};
+  later.sa_flags = SA_SIGINFO;
+  if (by_asking) {
+    later.sa_sigaction = [](int signal, siginfo_t* info, void* context) {
+      if (!fault::handle_guarded_fault(signal, info, context)) ++kept;
+    };
+  } else {
+    later.sa_sigaction = [](int signal, siginfo_t* info, void* context) {
+      handed_on_to.sa_sigaction(signal, info, context);
+    };
+  }
+  const TableWatch watch(description_of(&word, sizeof word, [&](const WatchpointHit&) { ++hits; }));
+  ::sigaction(SIGTRAP, &later, &handed_on_to);
+  raise_perf_trap(watch.number());
+  if (by_asking) raise_perf_trap(kNotOurs);
+  return hits == 1 && kept == (by_asking ? 1 : 0);
+}
+
+TEST(LaterTrapHandler, HandsOnOrAsks) {
+  EXPECT_EQ(outcome([] { ::_exit(later_handler_hands_on(false) ? 0 : 1); }), "exit 0");
+  EXPECT_EQ(outcome([] { ::_exit(later_handler_hands_on(true) ? 0 : 1); }), "exit 0");
+}
+
+TEST(WatchTable, DestroyingAWatchInAHandlerEndsTheProcessWithAMessage) {
+  EXPECT_EQ(outcome([] {
+              std::signal(SIGABRT, SIG_DFL);
+              static int word = 0;
+              static std::unique_ptr<TableWatch> watch;
+              watch = std::make_unique<TableWatch>(
+                  description_of(&word, sizeof word, [](const WatchpointHit&) { watch.reset(); }));
+              raise_perf_trap(watch->number());
+            }),
+            "signal " + std::to_string(SIGABRT));
+}
+
+TEST(AlternateStack, OfTheSizeThatIsToldIsEnough) {
+  EXPECT_EQ(outcome([] {
+              static int word = 0;
+              static int hits = 0;
+              const TableWatch watch(
+                  description_of(&word, sizeof word, [](const WatchpointHit&) { ++hits; }));
+              // Right above a page that cannot be written: too small would be a crash.
+              const std::size_t bytes = watchpoint_stack_bytes();
+              const std::size_t length = (bytes / page_size() + 2) * page_size();
+              auto* const memory = static_cast<char*>(::mmap(
+                  nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+              ::mprotect(memory, page_size(), PROT_NONE);
+              const stack_t stack{memory + page_size(), 0, bytes};
+              ::sigaltstack(&stack, nullptr);
+              for (int i = 0; i < 10; ++i) raise_perf_trap(watch.number());
+              ::_exit(hits == 10 ? 0 : 1);
+            }),
+            "exit 0");
+}
+
+}  // namespace
+}  // namespace trapline::linux_port
