@@ -20,7 +20,7 @@ function(trapline_bpf_skeleton TARGET SOURCE)
   endforeach()
   # asm/ of the architecture that the programs will run on, which is the build's.
   if(CMAKE_LIBRARY_ARCHITECTURE)
-    list(APPEND includes -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
+    list(APPEND includes -I${CMAKE_SYSROOT}/usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
   endif()
   add_custom_command(OUTPUT ${object}
     COMMAND ${TRAPLINE_BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter
