@@ -93,6 +93,8 @@ std::uint64_t combine(StoreEffect::Kind kind, std::uint64_t old, std::uint64_t s
       return old | source;
     case Kind::bit_xor:
       return old ^ source;
+    case Kind::bit_clear:
+      return old & ~source;
     case Kind::negate:
       return ~old + 1;
     case Kind::complement:
@@ -143,11 +145,12 @@ std::optional<StoredValue> overlay(const OldValue& value, const StoredRange& sto
                      depends_on_old};
 }
 
-// What could have trapped at one address: the instruction before it, and the one at it if that
-// repeats.
+// What could have trapped at one address. After the access: the instruction before it, and the one
+// at it if that repeats. Before the access: the one at it, in each way it can be read.
 struct Candidates {
   std::optional<Instruction> before;
   std::optional<Instruction> at;
+  std::optional<Instruction> at_otherwise;
 };
 
 }  // namespace
@@ -162,10 +165,34 @@ struct CulpritFinder::Impl {
   Culprit culprit;
   Instruction instruction;  // behind `culprit`
 
-  std::optional<Instruction> decode_at(RemoteAddress ip) {
+  std::optional<Instruction> decode_at(RemoteAddress ip, std::size_t reading = 0) {
     std::vector<std::byte> bytes(Disassembler::max_length());
     bytes.resize(code.read(ip, bytes));
-    return disassembler.decode(bytes, ip);
+    return disassembler.decode(bytes, ip, reading);
+  }
+
+  const Candidates& trapped_at(RemoteAddress ip) {
+    if (const auto known = cache.find(ip.value()); known != cache.end()) return known->second;
+    if (cache.size() >= kCacheLimit) cache.clear();
+    Candidates found;
+    found.at = decode_at(ip);
+    if (Disassembler::readings() > 1) found.at_otherwise = decode_at(ip, 1);
+    return cache.emplace(ip.value(), std::move(found)).first->second;
+  }
+
+  // The trap was reported before the access, so the instruction is at it.
+  const Culprit* find_trapped(RemoteAddress trap_ip, const UserRegisters& registers,
+                              const WatchedRange& watched) {
+    const Candidates& candidates = trapped_at(trap_ip);
+    const Instruction* best = nullptr;
+    Match certainty = Match::impossible;
+    for (const auto* reading : {&candidates.at, &candidates.at_otherwise}) {
+      const Match judged = *reading ? match(**reading, registers, watched) : Match::impossible;
+      if (judged <= certainty) continue;
+      certainty = judged;
+      best = &**reading;
+    }
+    return best == nullptr ? nullptr : accept(*best, certainty, registers, watched);
   }
 
   const Candidates& candidates_for(RemoteAddress ip, const FunctionLookup& function) {
@@ -234,6 +261,7 @@ const Culprit* CulpritFinder::find(RemoteAddress trap_ip, const UserRegisters& r
     return impl_->accept(instruction, certainty, registers, watched);
   };
   impl_->culprit.operand_checked = false;
+  if (Disassembler::traps_before_access()) return impl_->find_trapped(trap_ip, registers, watched);
   const Candidates& candidates = impl_->candidates_for(trap_ip, function);
   const bool may_lead_here = candidates.before && candidates.before->falls_through;
   const Match before = may_lead_here ? judge(candidates.before) : Match::impossible;
@@ -259,15 +287,26 @@ std::optional<StoredValue> CulpritFinder::stored_value(const UserRegisters& regi
                                                        std::optional<std::uint64_t> old) const {
   const Instruction& instruction = impl_->instruction;
   if (!impl_->culprit.operand_checked) return std::nullopt;
-  const auto written = std::ranges::find_if(instruction.memory(), &MemoryOperand::writes);
-  if (written == instruction.memory().end()) {
-    return old ? std::optional(StoredValue{*old, true}) : std::nullopt;
+  std::optional<std::uint64_t> bits = old;
+  bool is_touched = false;
+  bool depends_on_old = false;
+  for (const MemoryOperand& operand : instruction.memory()) {
+    if (!operand.writes) continue;
+    const auto address = effective_address(operand, registers);
+    if (!address) return std::nullopt;
+    if (!overlaps(*address, operand.size, value_at, length)) continue;
+    const auto source = source_of(operand.effect, registers);
+    if (!source || operand.size.value > kWordBytes) return std::nullopt;
+    const auto laid =
+        overlay({value_at, length, bits}, {*address, operand.size}, operand.effect.kind, *source);
+    if (!laid) return std::nullopt;
+    bits = laid->bits;
+    depends_on_old = depends_on_old || laid->depends_on_old;
+    is_touched = true;
   }
-  const auto address = effective_address(*written, registers);
-  const auto source = source_of(instruction.effect, registers);
-  if (!address || !source || written->size.value > kWordBytes) return std::nullopt;
-  return overlay({value_at, length, old}, {*address, written->size}, instruction.effect.kind,
-                 *source);
+  if (is_touched) return StoredValue{*bits, depends_on_old};
+  // It only read them.
+  return old ? std::optional(StoredValue{*old, true}) : std::nullopt;
 }
 
 }  // namespace trapline::decode

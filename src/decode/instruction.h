@@ -19,7 +19,28 @@
 
 namespace trapline::decode {
 
-// Where an instruction touches memory, in terms of the registers as they are AFTER it ran.
+// What a written operand holds afterwards.
+struct StoreEffect {
+  enum class Kind : std::uint8_t {
+    unknown,
+    assign,  // source
+    add,     // old op source
+    subtract,
+    bit_and,
+    bit_or,
+    bit_xor,
+    bit_clear,   // old & ~source
+    negate,      // -old
+    complement,  // ~old
+  };
+  Kind kind = Kind::unknown;
+  std::optional<std::uint8_t> source_register;  // else `immediate`
+  std::uint8_t register_shift = 0;              // 8 for ah, bh, ch, dh
+  std::uint64_t immediate = 0;
+};
+
+// Where an instruction touches memory, in terms of the registers as they are when the trap is
+// reported: after it ran, or before (Disassembler::traps_before_access).
 struct MemoryOperand {
   bool reads = false;
   bool writes = false;
@@ -32,6 +53,9 @@ struct MemoryOperand {
   std::optional<std::uint8_t> base;  // numbers of UserRegisters
   std::optional<std::uint8_t> index;
   std::uint8_t scale = 1;
+  // The index is the low half of its register.
+  enum class IndexExtension : std::uint8_t { none, zero_32, sign_32 };
+  IndexExtension index_extension = IndexExtension::none;
   std::int64_t displacement = 0;
   bool is_32_bit = false;  // the address is cut to 32 bits
   // A string instruction moved its pointer by `size`, in the direction that the flags register
@@ -39,25 +63,7 @@ struct MemoryOperand {
   bool pointer_moved = false;
   // It did so again and again: this is the last of many accesses.
   bool is_repeated = false;
-};
-
-// What a written operand holds afterwards.
-struct StoreEffect {
-  enum class Kind : std::uint8_t {
-    unknown,
-    assign,  // source
-    add,     // old op source
-    subtract,
-    bit_and,
-    bit_or,
-    bit_xor,
-    negate,      // -old
-    complement,  // ~old
-  };
-  Kind kind = Kind::unknown;
-  std::optional<std::uint8_t> source_register;  // else `immediate`
-  std::uint8_t register_shift = 0;              // 8 for ah, bh, ch, dh
-  std::uint64_t immediate = 0;
+  StoreEffect effect = {};  // of what is written
 };
 
 struct Instruction {
@@ -66,7 +72,6 @@ struct Instruction {
   std::string text;
   std::array<MemoryOperand, 2> operands{};
   std::size_t operand_count = 0;
-  StoreEffect effect;                        // of the written operand
   bool is_call = false;                      // pushes a return address and goes elsewhere
   std::optional<RemoteAddress> call_target;  // of a direct call
   // Execution may continue behind it: neither a jump nor a call nor a return.
@@ -88,9 +93,15 @@ class Disassembler {
 
   // The length of the instruction at the start of `code`, or 0 if there is none. Fast: for walking.
   [[nodiscard]] std::size_t length_at(std::span<const std::byte> code, RemoteAddress ip);
-  // All of it.
-  [[nodiscard]] std::optional<Instruction> decode(std::span<const std::byte> code,
-                                                  RemoteAddress ip);
+  // All of it. `reading`: less than readings().
+  [[nodiscard]] std::optional<Instruction> decode(std::span<const std::byte> code, RemoteAddress ip,
+                                                  std::size_t reading = 0);
+
+  // In how many ways bytes can be read: more than one where a bit that no collector captures tells
+  // which instruction set the CPU was in.
+  [[nodiscard]] static std::size_t readings();
+  // Whether a trap is reported before its instruction has run, at that instruction.
+  [[nodiscard]] static bool traps_before_access();
 
   // The longest instruction of the architecture.
   [[nodiscard]] static std::size_t max_length();

@@ -208,11 +208,11 @@ void add_implied(const cs_insn& instruction, Instruction& decoded) {
   const cs_x86& x86 = instruction.detail->x86;
   if (decoded.is_call && x86.operands[0].type == X86_OP_IMM)
     decoded.call_target = RemoteAddress(static_cast<std::uint64_t>(x86.operands[0].imm));
-  const auto implied = implied_operand(instruction);
+  auto implied = implied_operand(instruction);
   if (!implied || decoded.operand_count == decoded.operands.size()) return;
-  decoded.operands[decoded.operand_count++] = *implied;
   // pop [mem] has its effect on the operand it names.
-  if (implied->writes) decoded.effect = pushed_value(instruction);
+  if (implied->writes) implied->effect = pushed_value(instruction);
+  decoded.operands[decoded.operand_count++] = *implied;
 }
 
 }  // namespace
@@ -245,7 +245,16 @@ std::size_t Disassembler::length_at(std::span<const std::byte> code, RemoteAddre
                                                                               : 0;
 }
 
-std::optional<Instruction> Disassembler::decode(std::span<const std::byte> code, RemoteAddress ip) {
+std::size_t Disassembler::readings() {
+  return 1;
+}
+
+bool Disassembler::traps_before_access() {
+  return false;
+}
+
+std::optional<Instruction> Disassembler::decode(std::span<const std::byte> code, RemoteAddress ip,
+                                                std::size_t /*reading*/) {
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(code.data());
   std::size_t size = code.size();
   std::uint64_t address = ip.value();
@@ -263,8 +272,9 @@ std::optional<Instruction> Disassembler::decode(std::span<const std::byte> code,
     if (x86.operands[index].type != X86_OP_MEM || touches_nothing(raw)) continue;
     // No instruction names more than two memory operands; a push has one of its own besides.
     if (decoded.operand_count == decoded.operands.size()) break;
-    decoded.operands[decoded.operand_count++] = impl_->decode_operand(raw, index);
-    if (index == 0) decoded.effect = decode_effect(raw);
+    MemoryOperand& operand = decoded.operands[decoded.operand_count++];
+    operand = impl_->decode_operand(raw, index);
+    if (index == 0) operand.effect = decode_effect(raw);
   }
   add_implied(raw, decoded);
   return decoded;
