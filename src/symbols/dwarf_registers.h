@@ -16,6 +16,8 @@ struct DwarfRegisters {
   std::array<std::uint64_t, kCapacity> values{};
   std::size_t count = 0;
   std::uint64_t stack_pointer = 0;
+  // Where the ABI's numbering has none for it.
+  std::optional<std::uint64_t> instruction_pointer = std::nullopt;
 };
 
 // nullopt if a register that unwinding needs was not captured.
@@ -23,5 +25,8 @@ struct DwarfRegisters {
 
 // The DWARF number of the stack pointer.
 [[nodiscard]] std::uint64_t stack_pointer_number();
+// That of the register in which a call leaves the return address; nullopt: it leaves it on the
+// stack.
+[[nodiscard]] std::optional<int> link_register_number();
 
 }  // namespace trapline::symbols

@@ -14,10 +14,10 @@ class FrameState {
   // Borrows the image, which must outlive it.
   explicit FrameState(ProcessImage& image) : image_(image) {}
 
-  // True if the return address is the word at the stack pointer: a function's first instruction, or
-  // a leaf that never makes a frame. A walk along frame pointers misses the caller there. False if
-  // there is no information. Cached.
-  [[nodiscard]] bool returns_from_stack_top(RemoteAddress ip);
+  // True if the return address is still where the call has left it, the word at the stack pointer
+  // or the link register: a function's first instruction, or a leaf that never makes a frame. A
+  // walk along frame pointers misses the caller there. False if there is no information. Cached.
+  [[nodiscard]] bool returns_as_called(RemoteAddress ip);
 
   void clear() { known_.clear(); }
 

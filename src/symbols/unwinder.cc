@@ -35,15 +35,21 @@ struct Unwinder::Impl {
 
   static bool set_registers(Dwfl_Thread* thread, void* self) {
     const auto& registers = static_cast<Impl*>(self)->registers;
-    return dwfl_thread_state_registers(thread, 0, static_cast<unsigned>(registers.count),
-                                       registers.values.data());
+    if (!dwfl_thread_state_registers(thread, 0, static_cast<unsigned>(registers.count),
+                                     registers.values.data()))
+      return false;
+    if (registers.instruction_pointer)
+      dwfl_thread_state_register_pc(thread, *registers.instruction_pointer);
+    return true;
   }
 
   static bool read_stack(Dwfl*, Dwarf_Addr address, Dwarf_Word* result, void* self) {
     const auto& impl = *static_cast<Impl*>(self);
     const std::uint64_t offset = address - impl.registers.stack_pointer;
-    if (offset > impl.stack.size() || impl.stack.size() - offset < sizeof *result) return false;
-    std::memcpy(result, impl.stack.data() + offset, sizeof *result);
+    std::uintptr_t word = 0;  // a word of the target, which is as wide as ours
+    if (offset > impl.stack.size() || impl.stack.size() - offset < sizeof word) return false;
+    std::memcpy(&word, impl.stack.data() + offset, sizeof word);
+    *result = word;
     return true;
   }
 

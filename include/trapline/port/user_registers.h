@@ -19,6 +19,13 @@ enum class X86Register : std::uint8_t {
 };
 // clang-format on
 
+// enum perf_event_arm64_regs: x0 to x30 are 0 to 30; of these, the frame pointer and the link
+// register.
+enum class Arm64Register : std::uint8_t { fp = 29, lr = 30, sp = 31, pc = 32 };
+
+// enum perf_event_arm_regs: r0 to r10 are 0 to 10. perf has no number for the status register.
+enum class ArmRegister : std::uint8_t { fp = 11, ip = 12, sp = 13, lr = 14, pc = 15, cpsr = 16 };
+
 struct UserRegisters {
   static constexpr std::size_t kCapacity = 33;  // arm64 has the most: x0-x30, sp, pc
 
@@ -34,6 +41,12 @@ struct UserRegisters {
     return values[number];
   }
   [[nodiscard]] constexpr std::optional<std::uint64_t> get(X86Register name) const {
+    return get(static_cast<std::size_t>(name));
+  }
+  [[nodiscard]] constexpr std::optional<std::uint64_t> get(Arm64Register name) const {
+    return get(static_cast<std::size_t>(name));
+  }
+  [[nodiscard]] constexpr std::optional<std::uint64_t> get(ArmRegister name) const {
     return get(static_cast<std::size_t>(name));
   }
 };

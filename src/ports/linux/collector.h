@@ -92,9 +92,9 @@ struct Sample {
   std::span<const RemoteAddress> kernel_stack;
   std::optional<RemoteAddress>
       user_ip;  // where user mode was, if it is not hit.trap_ip (a system call)
-  // StackMode::frame_pointer, where a call leaves the return address on the stack: the word the
-  // user's stack pointer pointed to. It is the first caller if the function has no frame (yet),
-  // which hit.callers cannot tell of: call-frame information does.
+  // StackMode::frame_pointer: where a call leaves the return address, the word that the user's
+  // stack pointer pointed to or the link register. It is the first caller if the function has no
+  // frame (yet), which hit.callers cannot tell of: call-frame information does.
   std::optional<RemoteAddress> stack_top;
   // StackMode::dwarf: memory from the stack pointer upwards.
   std::span<const std::byte> stack_bytes;

@@ -190,7 +190,7 @@ class EntryRun {
     } else if (event == PTRACE_EVENT_STOP) {
       resume(signal == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, 0);
     } else if (signal == SIGTRAP && executed_ && rewind_breakpoint(tid(), entry_)) {
-      ::ptrace(PTRACE_POKETEXT, pid_.value, entry_.value(), original_);
+      ::ptrace(PTRACE_POKETEXT, pid_.value, code_address(entry_).value(), original_);
       return true;
     } else {
       resume(PTRACE_CONT, signal);
@@ -210,11 +210,11 @@ class EntryRun {
     }
     if (!entry) return refuse_to_look();
     entry_ = RemoteAddress(*entry);
+    const std::uint64_t code = code_address(entry_).value();
     errno = 0;
-    original_ =
-        static_cast<std::uint64_t>(::ptrace(PTRACE_PEEKTEXT, pid_.value, entry_.value(), nullptr));
+    original_ = static_cast<std::uint64_t>(::ptrace(PTRACE_PEEKTEXT, pid_.value, code, nullptr));
     if (errno != 0) return refuse_to_look();
-    if (::ptrace(PTRACE_POKETEXT, pid_.value, entry_.value(), with_breakpoint(original_)) != 0)
+    if (::ptrace(PTRACE_POKETEXT, pid_.value, code, with_breakpoint(original_, entry_)) != 0)
       return refuse_to_look();
     return {};
   }

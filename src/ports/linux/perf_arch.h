@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace trapline::linux_port {
 
@@ -14,6 +15,8 @@ struct PerfArchitecture {
   // A call leaves the return address at the stack pointer, where no frame-pointer walk finds it
   // before the callee has set up its frame.
   bool return_address_on_stack = false;
+  // A call leaves it in this register instead, by its perf number.
+  std::optional<std::size_t> link_register = std::nullopt;
 };
 
 [[nodiscard]] PerfArchitecture native_perf_architecture();

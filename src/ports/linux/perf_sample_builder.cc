@@ -17,10 +17,15 @@ std::span<const RemoteAddress> without_first(const std::vector<RemoteAddress>& c
   return chain.empty() ? std::span<const RemoteAddress>{} : std::span(chain).subspan(1);
 }
 
-std::optional<RemoteAddress> first_word(std::span<const std::byte> stack) {
+// Where a call has left it, if the function called has not moved it.
+std::optional<RemoteAddress> return_address(const PerfSample& record) {
+  if (const auto link = native_perf_architecture().link_register) {
+    const auto value = record.registers.get(*link);
+    return value ? std::optional(RemoteAddress(*value)) : std::nullopt;
+  }
   std::uint64_t word = 0;
-  if (stack.size() < sizeof word) return std::nullopt;
-  std::memcpy(&word, stack.data(), sizeof word);
+  if (record.stack.size() < sizeof word) return std::nullopt;
+  std::memcpy(&word, record.stack.data(), sizeof word);
   return RemoteAddress(word);
 }
 
@@ -67,7 +72,7 @@ std::optional<Sample> PerfSampleBuilder::build(const PerfSample& record,
   sample.hit.in_kernel = record.in_kernel;
   sample.registers = record.registers;
   if (stack_ == StackMode::dwarf) sample.stack_bytes = record.stack;
-  if (stack_ == StackMode::frame_pointer) sample.stack_top = first_word(record.stack);
+  if (stack_ == StackMode::frame_pointer) sample.stack_top = return_address(record);
 
   if (record.in_kernel) {
     sample.kernel_stack = without_first(record.kernel_chain);

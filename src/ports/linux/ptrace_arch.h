@@ -20,7 +20,8 @@ namespace trapline::linux_port {
 // Puts slots[i] into debug register registers[i] and enables it; every other debug register is
 // disabled. All or nothing: after an error all of them are disabled. Errors: no_free_slot,
 // misaligned, bad_length, access_unsupported (as the layout says), unreadable_memory (the kernel
-// refuses the address), target_gone, os_failure.
+// refuses the address), target_gone, os_failure; not_supported where a thread that hit could not be
+// taken over the access (Armv7).
 [[nodiscard]] std::expected<void, Error> write_debug_registers(
     ThreadId tid, std::span<const SlotRequest> slots, std::span<const SlotIndex> registers);
 
@@ -37,14 +38,19 @@ struct FrameRegisters {
   std::optional<std::uint64_t> instruction;
   std::optional<std::uint64_t> stack;
   std::optional<std::uint64_t> frame;
+  std::optional<std::uint64_t> link = std::nullopt;  // where calls leave the return address there
 };
 [[nodiscard]] FrameRegisters frame_registers(const UserRegisters& registers);
 
-// `original` with its first bytes replaced by the breakpoint instruction.
-[[nodiscard]] std::uint64_t with_breakpoint(std::uint64_t original);
+// Where the instruction at an entry point lies: of a function pointer, a bit may tell the
+// instruction set.
+[[nodiscard]] RemoteAddress code_address(RemoteAddress entry);
 
-// If the thread has just executed the breakpoint instruction at `address`, puts it back before it
-// and says true.
-[[nodiscard]] bool rewind_breakpoint(ThreadId tid, RemoteAddress address);
+// `original`, the word there, with its first bytes replaced by the breakpoint instruction.
+[[nodiscard]] std::uint64_t with_breakpoint(std::uint64_t original, RemoteAddress entry);
+
+// If the thread has just executed the breakpoint instruction there, puts it back before it and says
+// true.
+[[nodiscard]] bool rewind_breakpoint(ThreadId tid, RemoteAddress entry);
 
 }  // namespace trapline::linux_port

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ports/linux/file_descriptor.h"
+#include "ports/linux/kept_sample.h"
 #include "ports/linux/monotonic_clock.h"
 #include "ports/linux/native_architecture.h"
 #include "ports/linux/proc_fs.h"
@@ -36,12 +37,7 @@ std::uint64_t now_ms() {
 // What happened before anybody listened.
 class Backlog final : public SampleSink {
  public:
-  void on_sample(const Sample& sample) override {
-    Entry& entry = entries_.emplace_back();
-    entry.sample = sample;
-    entry.callers.assign(sample.hit.callers.begin(), sample.hit.callers.end());
-    entry.stack.assign(sample.stack_bytes.begin(), sample.stack_bytes.end());
-  }
+  void on_sample(const Sample& sample) override { entries_.emplace_back().sample.emplace(sample); }
   void on_event(const TargetEvent& event) override { entries_.emplace_back().event = event; }
   void on_lost(std::uint64_t count) override { entries_.emplace_back().lost = count; }
 
@@ -52,9 +48,7 @@ class Backlog final : public SampleSink {
       } else if (entry.lost != 0) {
         sink.on_lost(entry.lost);
       } else {
-        entry.sample.hit.callers = entry.callers;
-        entry.sample.stack_bytes = entry.stack;
-        sink.on_sample(entry.sample);
+        sink.on_sample(entry.sample->get());
       }
     }
     entries_.clear();
@@ -62,9 +56,7 @@ class Backlog final : public SampleSink {
 
  private:
   struct Entry {
-    Sample sample;
-    std::vector<RemoteAddress> callers;
-    std::vector<std::byte> stack;
+    std::optional<KeptSample> sample;
     std::optional<TargetEvent> event;
     std::uint64_t lost = 0;
   };

@@ -104,6 +104,10 @@ Failure explain_register_failure(ProcessId pid, ThreadId tid, Error error) {
       return {error,
               "the kernel lets ptrace watch addresses of user programs only; for a kernel address "
               "use --collector perf"};
+    case ErrorCode::not_supported:
+      return {error,
+              "ptrace reports a hit before the access and cannot step over it on this architecture "
+              "(PTRACE_SINGLESTEP); use --collector perf"};
     default:
       return {error, "the debug registers of " + who + " cannot be set (error " +
                          std::to_string(error.os_errno) + "); try --collector perf"};

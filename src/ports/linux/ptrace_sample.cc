@@ -9,6 +9,7 @@
 #include <string>
 
 #include "ports/linux/file_descriptor.h"
+#include "ports/linux/native_architecture.h"
 #include "ports/linux/perf_arch.h"
 #include "ports/linux/whole_number.h"
 
@@ -135,12 +136,16 @@ const Sample* SampleBuilder::build(const Subject& subject, RemoteMemory& memory)
   hit.access = slot.access;
   hit.trap_ip = RemoteAddress(frame.instruction.value_or(0));
   if (options_.registers) sample_.registers = *registers;
-  if (slot.access != Access::execute) read_value(subject, memory);
+  if (slot.access != Access::execute) {
+    MemoryValue& value =
+        native_debug_architecture().traps_before_access ? hit.old_value : hit.new_value;
+    value = read_value(subject, memory);
+  }
   read_stack(frame, memory);
   return &sample_;
 }
 
-void SampleBuilder::read_value(const Subject& subject, RemoteMemory& memory) {
+MemoryValue SampleBuilder::read_value(const Subject& subject, RemoteMemory& memory) const {
   RemoteAddress address = plan_.slots().front().address;
   ByteCount length = length_of(plan_);
   if (length > kMaxValue) {
@@ -150,18 +155,20 @@ void SampleBuilder::read_value(const Subject& subject, RemoteMemory& memory) {
   std::array<std::byte, kMaxValue.value> bytes{};
   if (length > kMaxValue ||
       memory.read(address, std::span(bytes).first(length.value)) != length.value)
-    return;
-  MemoryValue& value = sample_.hit.new_value;
+    return {};
+  MemoryValue value;
   for (std::size_t i = 0; i < length.value; ++i)
     value.bits |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
   value.certainty =
       exact_values_ && subject.only_thread ? Certainty::exact : Certainty::approximate;
+  return value;
 }
 
 void SampleBuilder::read_stack(const FrameRegisters& frame, RemoteMemory& memory) {
   if (options_.stack == StackMode::frame_pointer) {
     walk_frames(memory, frame, callers_);
     sample_.hit.callers = callers_;
+    if (frame.link) sample_.stack_top = RemoteAddress(*frame.link);
     if (!frame.stack || !native_perf_architecture().return_address_on_stack) return;
     if (const auto word = memory.read_object<std::uint64_t>(RemoteAddress(*frame.stack))) {
       sample_.stack_top = RemoteAddress(*word);

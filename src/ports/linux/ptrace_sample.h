@@ -48,8 +48,11 @@ class SampleBuilder {
   // there is nothing left to tell.
   [[nodiscard]] const Sample* build(const Subject& subject, RemoteMemory& memory);
 
+  // What memory holds now: the hit's new value, where traps come after the access; where they come
+  // before, its old value at the trap, and the new one when the instruction has run.
+  [[nodiscard]] MemoryValue read_value(const Subject& subject, RemoteMemory& memory) const;
+
  private:
-  void read_value(const Subject& subject, RemoteMemory& memory);
   void read_stack(const FrameRegisters& frame, RemoteMemory& memory);
 
   Plan plan_;

@@ -77,6 +77,11 @@ void resume(ThreadId tid, int signal) {
   call(PTRACE_CONT, tid, static_cast<std::uintptr_t>(signal));
 }
 
+bool step(ThreadId tid) {
+  const int error = call(PTRACE_SINGLESTEP, tid, 0);
+  return error == 0 || error == ESRCH;
+}
+
 void stay_stopped(ThreadId tid) {
   call(PTRACE_LISTEN, tid, 0);
 }

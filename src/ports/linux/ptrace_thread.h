@@ -55,6 +55,9 @@ struct TakenStop {
 // Makes it stop (StopKind::trap, or group_stop if it was stopped already).
 void interrupt(ThreadId tid);
 void resume(ThreadId tid, int signal);
+// Lets it run one instruction: the next stop is StopKind::signal with SIGTRAP, TRAP_TRACE, if no
+// other comes first. False where the architecture has no such step.
+[[nodiscard]] bool step(ThreadId tid);
 void stay_stopped(ThreadId tid);
 // `signal` is delivered if the thread is in a StopKind::signal, else ignored.
 void detach(ThreadId tid, int signal);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "ports/linux/monotonic_clock.h"
+#include "ports/linux/native_architecture.h"
 #include "ports/linux/proc_fs.h"
 #include "ports/linux/ptrace_arch.h"
 #include "ports/linux/ptrace_failure.h"
@@ -32,6 +33,7 @@ Tracer::Tracer(const TargetScope& scope, const Plan& plan, const Reservation& re
     : scope_(scope),
       plan_(plan),
       reservation_(reservation),
+      traps_before_access_(native_debug_architecture().traps_before_access),
       samples_(plan, options,
                !scope.only_thread &&
                    is_private_memory(scope.pid, plan.slots().front().address, ByteCount{1})) {}
@@ -203,7 +205,9 @@ void Tracer::handle(const ThreadStop& stop, SampleSink& sink) {
 void Tracer::handle_end(const ThreadStop& stop, SampleSink& sink) {
   const auto found = threads_.find(stop.tid.value);
   if (found == threads_.end()) return;
-  const Thread thread = found->second;
+  Thread thread = std::move(found->second);
+  // Whether what it was about to do was done is not known; that it was about to, is.
+  for (PendingHit& hit : thread.pending) sink.on_sample(hit.sample.get());
   remove(stop.tid);
   if (!thread.announced) return;
   TargetEvent event{};
@@ -220,10 +224,17 @@ void Tracer::handle_end(const ThreadStop& stop, SampleSink& sink) {
 
 void Tracer::handle_in_scope(const ThreadStop& stop, Thread& thread, SampleSink& sink) {
   const bool can_run_on = stop.kind != StopKind::exec && stop.kind != StopKind::exiting;
+  if (!thread.pending.empty() && stop.kind != StopKind::exiting) {
+    const int signal = finish_step(stop, thread, sink);
+    if (stop.kind == StopKind::signal) {
+      resume(stop.tid, signal);
+      return;
+    }
+  }
   if (!thread.prepared && can_run_on) prepare(stop.tid, thread);
   switch (stop.kind) {
     case StopKind::signal:
-      resume(stop.tid, deliver_hits(stop, thread, sink));
+      handle_signal(stop, thread, sink);
       return;
     case StopKind::group_stop:
       stay_stopped(stop.tid);
@@ -259,7 +270,7 @@ void Tracer::rename_after_exec(ThreadId tid) {
   if (!former || *former == tid) return;
   const auto found = threads_.find(former->value);
   if (found == threads_.end()) return;
-  const Thread thread = found->second;
+  const Thread thread = std::move(found->second);
   remove(*former);
   if (!threads_.contains(tid.value)) add(tid, thread.pid, thread.announced);
 }
@@ -302,7 +313,47 @@ void Tracer::prepare(ThreadId tid, Thread& thread) {
   }
 }
 
-int Tracer::deliver_hits(const ThreadStop& stop, const Thread& thread, SampleSink& sink) {
+void Tracer::handle_signal(const ThreadStop& stop, Thread& thread, SampleSink& sink) {
+  const int signal = deliver_hits(stop, thread, sink);
+  if (thread.pending.empty()) {
+    resume(stop.tid, signal);
+    return;
+  }
+  // Without registers, or it would trap at the same instruction again. The program's own SIGTRAP
+  // that came together with the hit's is as good as lost: there is one signal of a number.
+  std::ignore = clear_debug_registers(stop.tid);
+  if (step(stop.tid)) return;
+  failure_ = explain_register_failure(thread.pid, stop.tid, Error{ErrorCode::not_supported});
+  resume(stop.tid, signal);
+}
+
+int Tracer::finish_step(const ThreadStop& stop, Thread& thread, SampleSink& sink) {
+  const auto registers = read_user_registers(stop.tid);
+  const FrameRegisters frame = registers ? frame_registers(*registers) : FrameRegisters{};
+  // A signal that came first: the instruction is still to run, and will trap again.
+  const auto still_there = [&](PendingHit& hit) {
+    return frame.instruction && hit.sample.get().hit.trap_ip.value() == *frame.instruction;
+  };
+  Process& process = processes_[thread.pid.value];
+  for (PendingHit& hit : thread.pending) {
+    if (still_there(hit)) continue;
+    Sample& sample = hit.sample.get();
+    if (sample.hit.access != Access::execute)
+      sample.hit.new_value = samples_.read_value(hit.subject, *process.memory);
+    sink.on_sample(sample);
+  }
+  thread.pending.clear();
+  if (!releasing_ && stop.kind != StopKind::exec) {
+    ++unprepared_;
+    thread.prepared = false;
+    prepare(stop.tid, thread);
+  }
+  const auto info = signal_info(stop.tid);
+  const bool is_step = info && info->si_signo == SIGTRAP && info->si_code == TRAP_TRACE;
+  return is_step ? 0 : stop.signal;
+}
+
+int Tracer::deliver_hits(const ThreadStop& stop, Thread& thread, SampleSink& sink) {
   if (stop.signal != SIGTRAP) return stop.signal;
   const std::uint32_t fired = take_fired_registers(stop.tid);
   Process& process = processes_[thread.pid.value];
@@ -310,16 +361,18 @@ int Tracer::deliver_hits(const ThreadStop& stop, const Thread& thread, SampleSin
   for (std::size_t slot = 0; slot < plan_.slots().size(); ++slot) {
     if ((fired >> reservation_.registers()[slot].value & 1) == 0) continue;
     was_hit = true;
-    const Sample* const sample = samples_.build({.pid = thread.pid,
-                                                 .tid = stop.tid,
-                                                 .time = monotonic_now(),
-                                                 .slot = slot,
-                                                 .only_thread = process.threads == 1},
-                                                *process.memory);
-    if (sample != nullptr) {
-      sink.on_sample(*sample);
-    } else {
+    const SampleBuilder::Subject subject{.pid = thread.pid,
+                                         .tid = stop.tid,
+                                         .time = monotonic_now(),
+                                         .slot = slot,
+                                         .only_thread = process.threads == 1};
+    const Sample* const sample = samples_.build(subject, *process.memory);
+    if (sample == nullptr) {
       sink.on_lost(1);
+    } else if (traps_before_access_ && !releasing_) {
+      thread.pending.push_back({subject, KeptSample(*sample)});
+    } else {
+      sink.on_sample(*sample);
     }
   }
   // The program's own SIGTRAP (int3, single step, kill) may have swallowed the one of a hit: the
@@ -339,9 +392,14 @@ void Tracer::begin_release() {
   for (const auto& [tid, thread] : threads_) interrupt(ThreadId{tid});
 }
 
-void Tracer::handle_release(const ThreadStop& stop, const Thread& thread, SampleSink& sink) {
+void Tracer::handle_release(const ThreadStop& stop, Thread& thread, SampleSink& sink) {
   int signal = 0;
-  if (stop.kind == StopKind::signal) signal = deliver_hits(stop, thread, sink);
+  if (!thread.pending.empty()) {
+    signal = finish_step(stop, thread, sink);
+    if (stop.kind != StopKind::signal) signal = 0;
+  } else if (stop.kind == StopKind::signal) {
+    signal = deliver_hits(stop, thread, sink);
+  }
   if (stop.kind == StopKind::new_thread) {
     if (const auto started = event_thread(stop.tid)) std::ignore = find_or_add(*started);
   }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ports/linux/collector.h"
+#include "ports/linux/kept_sample.h"
 #include "ports/linux/ptrace_sample.h"
 #include "ports/linux/ptrace_thread.h"
 #include "ports/linux/remote_memory.h"
@@ -55,11 +56,18 @@ class Tracer {
   void forget_failure() { failure_.reset(); }
 
  private:
+  struct PendingHit {
+    SampleBuilder::Subject subject;
+    KeptSample sample;
+  };
   struct Thread {
     ProcessId pid;
     bool prepared = false;   // its debug registers are set
     bool announced = false;  // its start was reported, or it was there at the start
     bool exiting = false;
+    // Of the instruction that it is taken over, without registers: hits to be delivered when it has
+    // run. Only where traps come before the access.
+    std::vector<PendingHit> pending = {};
   };
   struct Process {
     std::unique_ptr<RemoteMemory> memory;
@@ -82,7 +90,7 @@ class Tracer {
   void handle(const ThreadStop& stop, SampleSink& sink);
   void handle_end(const ThreadStop& stop, SampleSink& sink);
   void handle_in_scope(const ThreadStop& stop, Thread& thread, SampleSink& sink);
-  void handle_release(const ThreadStop& stop, const Thread& thread, SampleSink& sink);
+  void handle_release(const ThreadStop& stop, Thread& thread, SampleSink& sink);
   void rename_after_exec(ThreadId tid);
   // nullptr if nothing is known of it any more.
   [[nodiscard]] Thread* find_or_add(ThreadId tid);
@@ -90,11 +98,17 @@ class Tracer {
   [[nodiscard]] bool announce(ThreadId tid, Thread& thread, SampleSink& sink);
   void prepare(ThreadId tid, Thread& thread);
   // Delivers the hits of this stop. Returns the signal that is the program's own, or 0.
-  [[nodiscard]] int deliver_hits(const ThreadStop& stop, const Thread& thread, SampleSink& sink);
+  [[nodiscard]] int deliver_hits(const ThreadStop& stop, Thread& thread, SampleSink& sink);
+  // The same, and lets the thread run on: over the access first, where the trap came before it.
+  void handle_signal(const ThreadStop& stop, Thread& thread, SampleSink& sink);
+  // The thread has been taken over the instruction that trapped, or something came in between.
+  // Delivers the hits if it has run. Returns the signal that is the program's own, or 0.
+  int finish_step(const ThreadStop& stop, Thread& thread, SampleSink& sink);
 
   TargetScope scope_;
   Plan plan_;
   Reservation reservation_;
+  bool traps_before_access_;
   bool releasing_ = false;
   SampleBuilder samples_;
   std::unordered_map<std::int32_t, Thread> threads_;

@@ -75,7 +75,11 @@ bool run_to_end(Child& child) {
     if (!WIFSTOPPED(status)) return fired;
     const bool is_event = status >> 16 != 0;
     const bool is_trap = !is_event && WSTOPSIG(status) == SIGTRAP;
-    if (is_trap && take_fired_registers(child.tid()) != 0) fired = true;
+    if (is_trap && take_fired_registers(child.tid()) != 0) {
+      fired = true;
+      // Where the trap comes before the access, it would come again and again.
+      std::ignore = clear_debug_registers(child.tid());
+    }
     resume(child.tid(), is_event || is_trap ? 0 : WSTOPSIG(status));
   }
 }

@@ -30,4 +30,8 @@ std::uint64_t stack_pointer_number() {
   return static_cast<std::uint64_t>(std::ranges::find(kOrder, X86Register::sp) - kOrder.begin());
 }
 
+std::optional<int> link_register_number() {
+  return std::nullopt;
+}
+
 }  // namespace trapline::symbols

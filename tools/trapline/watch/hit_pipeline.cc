@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "ports/linux/native_architecture.h"
+
 namespace trapline::command {
 namespace {
 
@@ -17,7 +19,10 @@ std::optional<report::AccessedBytes> accessed_by(const decode::Culprit& culprit)
 
 }  // namespace
 
-HitPipeline::HitPipeline(const Parts& parts) : parts_(parts), stacks_(kStackTableLimit) {}
+HitPipeline::HitPipeline(const Parts& parts)
+    : parts_(parts),
+      stacks_(kStackTableLimit),
+      traps_before_access_(linux_port::native_debug_architecture().traps_before_access) {}
 
 void HitPipeline::on_sample(const linux_port::Sample& sample) {
   if (finished_) return;
@@ -33,7 +38,7 @@ void HitPipeline::on_sample(const linux_port::Sample& sample) {
   hit.callers = view.find_callers(sample, parts_.options.stack);
   std::optional<RemoteAddress> ip;
   if (culprit != nullptr) ip = culprit->ip;
-  if (hit.access == Access::execute) ip = hit.trap_ip;
+  if (hit.access == Access::execute || traps_before_access_) ip = hit.trap_ip;
   const report::ResolvedStack& stack = resolve_stack(sample, hit, ip, view);
   ++totals_.hits;
   note(parts_.reporter.hit({.hit = hit,

@@ -69,6 +69,7 @@ class HitPipeline final : public linux_port::SampleSink {
 
   Parts parts_;
   report::StackTable stacks_;
+  bool traps_before_access_;  // the trap is at the instruction that makes the access
   symbols::KernelSymbolizer kernel_;
   CpuGaps gaps_;
   report::WatchEnd totals_;

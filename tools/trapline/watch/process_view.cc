@@ -65,7 +65,7 @@ std::span<const RemoteAddress> ProcessView::find_callers(const linux_port::Sampl
     return callers_;
   }
   const RemoteAddress user_ip = sample.user_ip.value_or(sample.hit.trap_ip);
-  if (!sample.stack_top || !code_->frame_state.returns_from_stack_top(user_ip))
+  if (!sample.stack_top || !code_->frame_state.returns_as_called(user_ip))
     return sample.hit.callers;
   callers_.assign(1, *sample.stack_top);
   callers_.insert(callers_.end(), sample.hit.callers.begin(), sample.hit.callers.end());

@@ -122,16 +122,20 @@ FrameRegisters frame_registers(const UserRegisters& registers) {
           .frame = registers.get(X86Register::bp)};
 }
 
-std::uint64_t with_breakpoint(std::uint64_t original) {
+RemoteAddress code_address(RemoteAddress entry) {
+  return entry;
+}
+
+std::uint64_t with_breakpoint(std::uint64_t original, RemoteAddress /*entry*/) {
   constexpr std::uint64_t kFirstByte = 0xff;
   return (original & ~kFirstByte) | kInt3;
 }
 
-bool rewind_breakpoint(ThreadId tid, RemoteAddress address) {
+bool rewind_breakpoint(ThreadId tid, RemoteAddress entry) {
   user_regs_struct raw{};
   if (::ptrace(PTRACE_GETREGS, tid.value, nullptr, &raw) != 0) return false;
-  if (raw.rip != address.value() + 1) return false;  // int3 is one byte, and a trap
-  raw.rip = address.value();
+  if (raw.rip != entry.value() + 1) return false;  // int3 is one byte, and a trap
+  raw.rip = entry.value();
   return ::ptrace(PTRACE_SETREGS, tid.value, nullptr, &raw) == 0;
 }
 

@@ -1,0 +1,38 @@
+// arm64: how many debug registers a CPU has is told by ptrace alone (ID_AA64DFR0_EL1 reads as zero
+// in those fields to user programs, Documentation/arm64/cpu-feature-registers.rst).
+#include "ports/linux/native_architecture.h"
+
+#include <asm/ptrace.h>
+#include <elf.h>
+
+#include "ports/linux/traced_child.h"
+
+namespace trapline::linux_port {
+namespace {
+
+// uapi asm/ptrace.h, user_hwdebug_state: the low byte of dbg_info is the number of registers.
+constexpr std::uint32_t kCountMask = 0xff;
+// The least that the architecture allows (Arm ARM, ID_AA64DFR0_EL1: BRPs and WRPs are at least 1,
+// which stands for 2).
+constexpr std::uint8_t kLeast = 2;
+
+std::uint8_t count_of(const TracedChild& child, unsigned regset) {
+  user_hwdebug_state state{};
+  if (!child.read_regset(regset, &state, sizeof state)) return kLeast;
+  return static_cast<std::uint8_t>(state.dbg_info & kCountMask);
+}
+
+DebugArchitecture ask_the_kernel() {
+  const TracedChild child;
+  return arm64_debug_architecture(count_of(child, NT_ARM_HW_BREAK),
+                                  count_of(child, NT_ARM_HW_WATCH));
+}
+
+}  // namespace
+
+DebugArchitecture native_debug_architecture() {
+  static const DebugArchitecture known = ask_the_kernel();
+  return known;
+}
+
+}  // namespace trapline::linux_port
