@@ -32,7 +32,7 @@ std::string declaration_file(Dwarf_Die die) {
       dwarf_getsrcfiles(&unit, &files, &count) != 0 || index >= count) {
     return {};
   }
-  const char* const file = dwarf_filesrc(files, index, nullptr, nullptr);
+  const char* const file = dwarf_filesrc(files, static_cast<std::size_t>(index), nullptr, nullptr);
   return file == nullptr ? std::string() : std::filesystem::path(file).lexically_normal().string();
 }
 

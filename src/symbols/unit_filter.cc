@@ -216,8 +216,9 @@ std::vector<UnitPlaces> UnitFilter::references_to(std::span<const Dwarf_Off> die
     WordSet wanted;
     for (; die != sorted.end() && *die < unit.end; ++die)
       wanted.insert(static_cast<std::uint32_t>(*die - unit.start));
-    for_each_word_in(info_.substr(unit.start, unit.end - unit.start), wanted,
-                     [&](std::size_t offset) { places.push_back(unit.start + offset); });
+    for_each_word_in(info_.substr(static_cast<std::size_t>(unit.start),
+                                  static_cast<std::size_t>(unit.end - unit.start)),
+                     wanted, [&](std::size_t offset) { places.push_back(unit.start + offset); });
   }
   if (has_cross_references_) {
     WordSet wanted;

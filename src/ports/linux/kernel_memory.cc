@@ -97,8 +97,8 @@ std::size_t KernelMemory::read(RemoteAddress address, std::span<std::byte> desti
     const CoreSegment* const segment = at < address ? nullptr : find(at);
     if (segment == nullptr) break;
     const std::uint64_t inside = (at - segment->start).value;
-    const std::size_t wanted =
-        std::min<std::uint64_t>(destination.size() - done, segment->length - inside);
+    const auto wanted = static_cast<std::size_t>(
+        std::min<std::uint64_t>(destination.size() - done, segment->length - inside));
     const std::size_t count =
         read_at(file_.get(), segment->file_offset + inside, destination.subspan(done, wanted));
     done += count;

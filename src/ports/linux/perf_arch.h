@@ -17,6 +17,8 @@ struct PerfArchitecture {
   bool return_address_on_stack = false;
   // A call leaves it in this register instead, by its perf number.
   std::optional<std::size_t> link_register = std::nullopt;
+  // What the kernel reads and writes for a program in a system call is a hit.
+  bool sees_system_calls = true;
 };
 
 [[nodiscard]] PerfArchitecture native_perf_architecture();

@@ -61,11 +61,13 @@ void ask_for_registers(perf_event_attr& attributes, const PerfEventOptions& opti
   const PerfArchitecture arch = native_perf_architecture();
   if (options.registers || options.stack == StackMode::dwarf) {
     attributes.sample_regs_user = arch.registers;
-  } else if (options.kernel_accesses) {
-    // Where the system call was made.
-    attributes.sample_regs_user = std::uint64_t{1} << arch.instruction_pointer;
   } else {
-    return;
+    // Where the system call was made, and where a function without a frame returns to.
+    if (options.kernel_accesses)
+      attributes.sample_regs_user |= std::uint64_t{1} << arch.instruction_pointer;
+    if (options.stack == StackMode::frame_pointer && arch.link_register)
+      attributes.sample_regs_user |= std::uint64_t{1} << *arch.link_register;
+    if (attributes.sample_regs_user == 0) return;
   }
   attributes.sample_type |= PERF_SAMPLE_REGS_USER;
 }

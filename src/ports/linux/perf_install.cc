@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "ports/linux/perf_arch.h"
 #include "ports/linux/perf_attach.h"
 #include "ports/linux/perf_event.h"
 #include "ports/linux/perf_negotiation.h"
@@ -79,7 +80,8 @@ Result<PerfInstallation> install_perf(const TargetScope& scope, const Plan& plan
   made.report = {.cpus = cpus->set,
                  .threads = attached->threads,
                  .slots = slots,
-                 .sees_kernel_accesses = allowed->kernel_accesses,
+                 .sees_kernel_accesses =
+                     allowed->kernel_accesses && native_perf_architecture().sees_system_calls,
                  .notes = std::move(cpus->notes)};
   add_negotiation_notes(*allowed, scope, made.report.notes);
   std::move(attached->notes.begin(), attached->notes.end(), std::back_inserter(made.report.notes));

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "ports/linux/perf_arch.h"
 #include "ports/linux/proc_fs.h"
 
 namespace trapline::linux_port {
@@ -83,7 +84,12 @@ Failure explain_thread_error(const TargetScope& scope, const Plan& plan, ThreadI
 
 void add_negotiation_notes(const PerfEventOptions& options, const TargetScope& scope,
                            std::vector<std::string>& notes) {
-  if (!options.kernel_accesses) {
+  if (!native_perf_architecture().sees_system_calls) {
+    notes.emplace_back(
+        "accesses made by system calls (read(2) into the variable, say) are not seen: this "
+        "architecture's kernels take no debug exception in their own mode for an address of a "
+        "program");
+  } else if (!options.kernel_accesses) {
     notes.emplace_back(
         "accesses made by system calls (read(2) into the variable, say) are not seen: "
         "kernel.perf_event_paranoid allows user-space events only; run as root, or: sysctl "

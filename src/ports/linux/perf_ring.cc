@@ -24,7 +24,7 @@ std::optional<std::span<const std::byte>> PerfRingReader::record_at(
     std::uint64_t position, std::uint64_t limit, std::vector<std::byte>& copy) const {
   if (limit - position < sizeof(perf_event_header) || limit - position > data_.size())
     return std::nullopt;
-  const std::size_t offset = position & (data_.size() - 1);
+  const auto offset = static_cast<std::size_t>(position & (data_.size() - 1));
   const auto available = static_cast<std::size_t>(limit - position);
   const auto until_end = data_.subspan(offset, std::min(available, data_.size() - offset));
   // Records are multiples of 8 bytes, so a header never wraps.
@@ -48,7 +48,8 @@ void PerfRingReader::release(std::uint64_t position) {
 
 std::expected<PerfRing, int> PerfRing::map(int event_fd, ByteCount data_bytes) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  std::size_t pages = std::bit_floor(std::max<std::size_t>(data_bytes.value / page, 1));
+  std::size_t pages =
+      std::bit_floor(static_cast<std::size_t>(std::max<std::uint64_t>(data_bytes.value / page, 1)));
   while (true) {
     void* base =
         ::mmap(nullptr, (pages + 1) * page, PROT_READ | PROT_WRITE, MAP_SHARED, event_fd, 0);
@@ -60,10 +61,11 @@ std::expected<PerfRing, int> PerfRing::map(int event_fd, ByteCount data_bytes) {
 
 PerfRing::PerfRing(void* base, std::size_t page, ByteCount size)
     : base_(base),
-      mapped_(page + size.value),
+      mapped_(page + static_cast<std::size_t>(size.value)),
       size_(size),
       reader_(*static_cast<perf_event_mmap_page*>(base),
-              std::span(static_cast<const std::byte*>(base) + page, size.value)) {}
+              std::span(static_cast<const std::byte*>(base) + page,
+                        static_cast<std::size_t>(size.value))) {}
 
 PerfRing::PerfRing(PerfRing&& other) noexcept
     : base_(std::exchange(other.base_, nullptr)),

@@ -154,7 +154,8 @@ MemoryValue SampleBuilder::read_value(const Subject& subject, RemoteMemory& memo
   }
   std::array<std::byte, kMaxValue.value> bytes{};
   if (length > kMaxValue ||
-      memory.read(address, std::span(bytes).first(length.value)) != length.value)
+      memory.read(address, std::span(bytes).first(static_cast<std::size_t>(length.value))) !=
+          length.value)
     return {};
   MemoryValue value;
   for (std::size_t i = 0; i < length.value; ++i)
@@ -174,7 +175,7 @@ void SampleBuilder::read_stack(const FrameRegisters& frame, RemoteMemory& memory
       sample_.stack_top = RemoteAddress(*word);
     }
   } else if (options_.stack == StackMode::dwarf && frame.stack) {
-    stack_.resize(options_.dwarf_stack_bytes.value);
+    stack_.resize(static_cast<std::size_t>(options_.dwarf_stack_bytes.value));
     const std::size_t count = memory.read(RemoteAddress(*frame.stack), stack_);
     sample_.stack_bytes = std::span(stack_).first(count);
   }

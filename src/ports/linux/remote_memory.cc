@@ -32,7 +32,7 @@ PageList split_by_page(std::uint64_t address, std::size_t length) {
   PageList list;
   while (list.bytes < length && list.count < kPagesPerCall) {
     const std::uint64_t at = address + list.bytes;
-    const std::size_t left_in_page = page_size() - at % page_size();
+    const auto left_in_page = static_cast<std::size_t>(page_size() - at % page_size());
     const std::size_t size = std::min(left_in_page, length - list.bytes);
     // A foreign address travels as a pointer in this system call; it is never dereferenced here.
     list.elements[list.count++] = {

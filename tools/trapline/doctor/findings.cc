@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ports/linux/native_architecture.h"
+#include "ports/linux/perf_arch.h"
 #include "ports/linux/self_test.h"
 
 namespace trapline::command {
@@ -93,8 +94,13 @@ void append_holders(std::string& text, const Findings& findings) {
 
 constexpr const char* kLimits =
     "never seen  writes by another process (process_vm_writev, /proc/PID/mem) or by a device\n"
-    "            writes by system calls (read(2) into the variable): seen by bpf and perf as root, "
-    "not by ptrace\n";
+    "            writes by system calls (read(2) into the variable): ";
+
+const char* who_sees_system_calls() {
+  return linux_port::native_perf_architecture().sees_system_calls
+             ? "seen by bpf and perf as root, not by ptrace\n"
+             : "seen by no collector on this architecture\n";
+}
 
 const char* word_of(SlotHolder::Kind kind) {
   switch (kind) {
@@ -170,6 +176,7 @@ std::string to_text(const Findings& findings) {
   append_collectors(text, findings);
   append_holders(text, findings);
   text += kLimits;
+  text += who_sees_system_calls();
   return text;
 }
 
