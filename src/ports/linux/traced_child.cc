@@ -22,7 +22,7 @@ bool wait_for_stop(pid_t pid) {
 }
 
 // Forked from a process that may have other threads: only what signal-safety(7) allows.
-[[noreturn]] void run_child() {
+[[noreturn]] void wait_as_tracee() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0) ::kill(::getpid(), SIGSTOP);
   ::_exit(0);
@@ -32,7 +32,7 @@ bool wait_for_stop(pid_t pid) {
 
 TracedChild::TracedChild() {
   const pid_t pid = ::fork();
-  if (pid == 0) run_child();
+  if (pid == 0) wait_as_tracee();
   if (pid > 0 && wait_for_stop(pid)) tid_ = ThreadId{pid};
 }
 

@@ -106,7 +106,6 @@ TEST(WatchpointHits, NoThreadIsMissedWhileManyStart) {
       while (!ends) std::thread(write_once).join();
     });
   }
-  std::atomic<bool> counts_hits{false};
   for (int round = 0; round < 20; ++round) {
     const auto watch =
         Watchpoint::create(word, Access::write, [&](const WatchpointHit&) { ++hits; });
