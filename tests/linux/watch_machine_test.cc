@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <sstream>
 #include <string>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "ports/linux/cpu_hotplug_test_support.h"
+#include "ports/linux/proc_fs.h"
 #include "tests/linux/watch_fixture.h"
 
 namespace trapline::testing {
@@ -35,6 +37,46 @@ int hotplug_cycles() {
   const char* const wanted = std::getenv("TRAPLINE_HOTPLUG_CYCLES");
   return wanted == nullptr ? 20 : std::atoi(wanted);
 }
+
+// Its perf events that are open.
+std::size_t events_of(pid_t pid) {
+  const std::filesystem::directory_iterator open("/proc/" + std::to_string(pid) + "/fd");
+  return static_cast<std::size_t>(std::count_if(begin(open), end(open), [](const auto& entry) {
+    std::error_code closed_meanwhile;
+    return std::filesystem::read_symlink(entry.path(), closed_meanwhile) ==
+           "anon_inode:[perf_event]";
+  }));
+}
+
+// A watch's events: it has some for each address that it watches, on every CPU.
+class EventsOfWatch {
+ public:
+  explicit EventsOfWatch(Watch& watch) : pid_(watch.process().pid()), at_first_(events_of(pid_)) {}
+
+  [[nodiscard]] bool come() const {
+    const std::size_t wanted = at_first_ + linux_port::online_cpus().value().count();
+    return wait_until([&] { return events_of(pid_) == wanted; });
+  }
+  [[nodiscard]] bool are_as_at_first() const {
+    return wait_until([&] { return events_of(pid_) == at_first_; });
+  }
+  [[nodiscard]] bool go() const {
+    return wait_until([&] { return events_of(pid_) < at_first_; });
+  }
+
+ private:
+  static bool wait_until(const std::function<bool()>& is_so) {
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    while (!is_so()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(5ms);
+    }
+    return true;
+  }
+
+  pid_t pid_;
+  std::size_t at_first_;
+};
 
 class WatchMachine : public ::testing::TestWithParam<const char*> {
  protected:
@@ -90,10 +132,10 @@ TEST_P(WatchMachine, MembersAreNamedInEveryProcess) {
 
 TEST_P(WatchMachine, ProcessThatLoadsTheFileLaterIsWatchedToo) {
   Watch watch(everywhere(in_puppet("counter")));
+  const EventsOfWatch events(watch);
   Puppet late;
-  // A file without a fixed address is found there by its records, some milliseconds later; on a
-  // slow machine some hundred.
-  std::this_thread::sleep_for(1s);
+  // A file without a fixed address is found there by its records, some milliseconds later.
+  ASSERT_TRUE(events.come());
   late.obey("bump 2");
   const auto result = watch.interrupt();
   ASSERT_EQ(result.hits.size(), 2U);
@@ -102,14 +144,15 @@ TEST_P(WatchMachine, ProcessThatLoadsTheFileLaterIsWatchedToo) {
 
 TEST_P(WatchMachine, ProcessesThatEndGiveTheirDebugRegistersBack) {
   Watch watch(everywhere(in_puppet("counter")));
+  const EventsOfWatch events(watch);
   // More than there are registers, each at an address of its own.
-  constexpr int kProcesses = 8;
+  constexpr int kProcesses = 6;
   for (int i = 0; i < kProcesses; ++i) {
     Puppet puppet;
-    // A slow machine takes its time to find it.
-    std::this_thread::sleep_for(1s);
+    ASSERT_TRUE(events.come()) << "process " << i;
     puppet.obey("bump 1");
-    puppet.send("exit");
+    puppet.send("exit 0");
+    ASSERT_TRUE(events.are_as_at_first()) << "process " << i;
   }
   const auto result = watch.interrupt();
   EXPECT_EQ(result.hits.size(), kProcesses);
@@ -175,7 +218,7 @@ TEST_P(WatchMachine, ProcessIsKnownAnewWhenItExecutesItsProgramAgain) {
   Watch watch(everywhere(in_puppet("counter")));
   puppet.obey("bump 3");
   puppet.send(std::string("exec ") + PUPPET_PROGRAM);
-  EXPECT_EQ(puppet.process().read_line(), "ready");
+  EXPECT_EQ(puppet.process().read_line(), "ready " + std::to_string(puppet.pid()));
   std::this_thread::sleep_for(1s);
   puppet.obey("bump 1");
   const auto result = watch.interrupt();
@@ -185,7 +228,7 @@ TEST_P(WatchMachine, ProcessIsKnownAnewWhenItExecutesItsProgramAgain) {
 }
 
 TEST_P(WatchMachine, VariableOfTheKernelIsWatchedByName) {
-  const auto result = run({TRAPLINE_COMMAND, "watch", "jiffies", "-a", "--duration", "2", "-f",
+  const auto result = run({TRAPLINE_COMMAND, "watch", "jiffies", "-a", "--duration", "1", "-f",
                            "json", "--collector", GetParam()});
   if (result.status == 1 && result.err.find("CONFIG_KALLSYMS_ALL") != std::string::npos)
     GTEST_SKIP() << result.err;
@@ -210,6 +253,22 @@ TEST_P(WatchMachine, VariableOfTheKernelIsWatchedByName) {
   if (std::string_view(GetParam()) == "bpf") {
     EXPECT_EQ(values, hits);
   }
+}
+
+TEST(WatchOfTheMachine, IsLeftToPerfWithTheReasonWhereBpfCannotDoIt) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may watch the whole machine here";
+  Puppet puppet;
+  const Watch watch({std::string(PUPPET_PROGRAM) + ":counter", "-a", "--stack", "dwarf"});
+  EXPECT_EQ(watch.start()["collector"], "perf");
+  EXPECT_THAT(watch.start()["notes"][0].get<std::string>(),
+              AllOf(HasSubstr("collector bpf was not used"), HasSubstr("--stack dwarf")));
+}
+
+TEST(WatchOfTheMachine, IsLeftToBpfElsewhere) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may watch the whole machine here";
+  Puppet puppet;
+  const Watch watch({std::string(PUPPET_PROGRAM) + ":counter", "-a"});
+  EXPECT_EQ(watch.start()["collector"], "bpf") << watch.start()["notes"];
 }
 
 TEST_P(WatchMachine, WhatCannotBeFoundIsExplained) {
@@ -284,16 +343,6 @@ class FailingCpu {
   }
 };
 
-// Its perf events that are open.
-std::size_t events_of(pid_t pid) {
-  const std::filesystem::directory_iterator open("/proc/" + std::to_string(pid) + "/fd");
-  return static_cast<std::size_t>(std::count_if(begin(open), end(open), [](const auto& entry) {
-    std::error_code closed_meanwhile;
-    return std::filesystem::read_symlink(entry.path(), closed_meanwhile) ==
-           "anon_inode:[perf_event]";
-  }));
-}
-
 class WatchThroughHotplug : public WatchMachine {
  protected:
   void SetUp() override {
@@ -350,6 +399,28 @@ TEST_P(WatchThroughHotplug, CpuThatTheKernelKeptAfterAllIsWatchedAgain) {
   const auto last = std::ranges::find_if(
       result.hits, [&](const auto& hit) { return hit["cpu"] == 1 && hit["time_ns"] > again; });
   EXPECT_NE(last, result.hits.end());
+}
+
+// Somebody may have written meanwhile.
+TEST_P(WatchThroughHotplug, OldValueIsLeftOutOfTheFirstHitAfterAGap) {
+  Puppet puppet;
+  Watch watch(everywhere(in_puppet("counter")));
+  const EventsOfWatch events(watch);
+  puppet.obey("bump 2");
+  ASSERT_TRUE(SpareCpu::set_online(false));
+  ASSERT_TRUE(events.go());
+  ASSERT_TRUE(SpareCpu::set_online(true));
+  ASSERT_TRUE(events.are_as_at_first());
+  std::this_thread::sleep_for(200ms);  // until that is told
+  puppet.obey("bump 2");
+  const auto result = watch.interrupt();
+  ASSERT_EQ(result.hits.size(), 4U);
+  EXPECT_EQ(result.hits[1]["old"], 1);
+  EXPECT_FALSE(result.hits[2].contains("old")) << result.hits[2];
+  EXPECT_EQ(result.hits[3].contains("old"), result.hits[2].contains("new")) << result.hits[3];
+  if (GetParam() == std::string_view("bpf")) {
+    EXPECT_EQ(result.hits[3]["old"], 3);
+  }
 }
 
 TEST_P(WatchThroughHotplug, WatchOfTheMachineMissesNothingOutsideItsGaps) {

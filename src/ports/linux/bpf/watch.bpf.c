@@ -1,12 +1,10 @@
 /* The BPF programs of a watch: what happens at the trap itself, in the kernel.
  *
  * on_hit runs at each hit of a watched thread and of those that inherited its events, or of anybody
- * on a watched CPU. It reads what
- * was written, exchanges it for what the hit before left (the shadow), judges that by the
- * conditions (watch_filter.h), walks the user's stack and writes one record, or adds it to those like it
- * (watch_tally.bpf.h). All records of all
- * CPUs go into one ring; the reader puts them in the order of time. The order of values is that of
- * the exchanges.
+ * on a watched CPU. It reads what was written, exchanges it for what the hit before left (the
+ * shadow), judges that by the conditions (watch_filter.h), walks the user's stack and writes one
+ * record, or adds it to those like it (watch_tally.bpf.h). All records of all CPUs go into one
+ * ring; the reader puts them in the order of time. The order of values is that of the exchanges.
  *
  * What happens to tasks is told by programs on the kernel's tracepoints, and which threads are
  * watched by one that walks all of them (list_threads), on demand.
@@ -151,15 +149,23 @@ static __always_inline void stop_sharing(__u32 pid) {
 
 /* --- at a hit --- */
 
+static __always_inline struct trapline_shadow* common_shadow(__u32 index) {
+  /* Cut here, since the verifier has to see a bound where the address is made: with a comparison
+   * alone, the compiler makes it before. */
+  barrier_var(index);
+  _Static_assert((TRAPLINE_MAX_SLOTS & (TRAPLINE_MAX_SLOTS - 1)) == 0, "a mask cuts it");
+  return &shadows[index & (TRAPLINE_MAX_SLOTS - 1)];
+}
+
 static __always_inline struct trapline_shadow* find_shadow(__u32 pid, __u32 index) {
-  if (!has_shadows_by_process()) return index < TRAPLINE_MAX_SLOTS ? &shadows[index] : NULL;
+  if (!has_shadows_by_process()) return common_shadow(index);
   struct shadow_key key = {.pid = pid, .shadow = index};
   struct trapline_shadow* found = bpf_map_lookup_elem(&shadows_of_processes, &key);
   if (found != NULL) return found;
   /* Of the whole machine none is dropped but with its process, so that one that is new is that of
    * the first hit. */
-  const struct trapline_shadow fresh = {
-      .state = config.whole_machine ? TRAPLINE_BEFORE_FIRST : TRAPLINE_UNKNOWN};
+  const struct trapline_shadow fresh = {.state = config.whole_machine ? TRAPLINE_BEFORE_FIRST
+                                                                      : TRAPLINE_UNKNOWN};
   bpf_map_update_elem(&shadows_of_processes, &key, &fresh, BPF_NOEXIST);
   return bpf_map_lookup_elem(&shadows_of_processes, &key);
 }
@@ -283,9 +289,8 @@ int on_hit(struct bpf_perf_event_data* context) {
     bpf_probe_read_kernel(&record->registers, sizeof record->registers,
                           (void*)bpf_task_pt_regs(bpf_get_current_task_btf()));
   }
-  if (has_user &&
-      bpf_probe_read_user(&record->stack_top, sizeof record->stack_top,
-                          (void*)trapline_stack_pointer(&record->registers)) == 0)
+  if (has_user && bpf_probe_read_user(&record->stack_top, sizeof record->stack_top,
+                                      (void*)trapline_stack_pointer(&record->registers)) == 0)
     record->flags |= TRAPLINE_STACK_TOP_KNOWN;
   __u64 size = __builtin_offsetof(struct trapline_hit_record, user_chain);
   if (config.walks_stack) {
