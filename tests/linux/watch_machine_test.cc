@@ -60,6 +60,8 @@ class EventsOfWatch {
   [[nodiscard]] bool are_as_at_first() const {
     return wait_until([&] { return events_of(pid_) == at_first_; });
   }
+  // All are open a moment before the last one is enabled and the watch has told of it.
+  static void settle() { std::this_thread::sleep_for(200ms); }
   [[nodiscard]] bool go() const {
     return wait_until([&] { return events_of(pid_) < at_first_; });
   }
@@ -136,6 +138,7 @@ TEST_P(WatchMachine, ProcessThatLoadsTheFileLaterIsWatchedToo) {
   Puppet late;
   // A file without a fixed address is found there by its records, some milliseconds later.
   ASSERT_TRUE(events.come());
+  EventsOfWatch::settle();
   late.obey("bump 2");
   const auto result = watch.interrupt();
   ASSERT_EQ(result.hits.size(), 2U);
@@ -150,6 +153,7 @@ TEST_P(WatchMachine, ProcessesThatEndGiveTheirDebugRegistersBack) {
   for (int i = 0; i < kProcesses; ++i) {
     Puppet puppet;
     ASSERT_TRUE(events.come()) << "process " << i;
+    EventsOfWatch::settle();
     puppet.obey("bump 1");
     puppet.send("exit 0");
     ASSERT_TRUE(events.are_as_at_first()) << "process " << i;
@@ -411,7 +415,7 @@ TEST_P(WatchThroughHotplug, OldValueIsLeftOutOfTheFirstHitAfterAGap) {
   ASSERT_TRUE(events.go());
   ASSERT_TRUE(SpareCpu::set_online(true));
   ASSERT_TRUE(events.are_as_at_first());
-  std::this_thread::sleep_for(200ms);  // until that is told
+  EventsOfWatch::settle();
   puppet.obey("bump 2");
   const auto result = watch.interrupt();
   ASSERT_EQ(result.hits.size(), 4U);
