@@ -2,8 +2,8 @@
 //
 // The frame record of AAPCS32 (2019 and later), which clang writes: push {r11, lr}; mov r11, sp.
 // GCC in ARM state points at the last word that it pushed: push {fp, lr}; add fp, sp, #4. (In Thumb
-// state GCC's r7 is below the locals: nothing can be found from it.) Who called the outermost frame of
-// GCC's, which saved a zero, is not told: a zero may be anything.
+// state GCC's r7 is below the locals: nothing can be found from it.) Who called the outermost frame
+// of GCC's, which saved a zero, is not told: a zero may be anything.
 #pragma once
 
 #include <array>
