@@ -14,8 +14,9 @@ struct Frame {
 };
 
 AccessResult<std::uintptr_t> load(std::uintptr_t frame, std::ptrdiff_t offset) {
-  return try_load(
-      reinterpret_cast<const std::uintptr_t*>(frame + static_cast<std::uintptr_t>(offset)));
+  const std::uintptr_t at = frame + static_cast<std::uintptr_t>(offset);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): frames hold numbers.
+  return try_load(reinterpret_cast<const std::uintptr_t*>(at));
 }
 
 // Whether a frame can be at `frame` if the stack goes on at `below`.

@@ -24,7 +24,7 @@ constexpr std::size_t kTaskNameBytes = 16;  // TASK_COMM_LEN
 // As addr2line takes it: the file, and where in it. The program itself has no name there.
 void put_place(SignalText& text, std::uintptr_t code) {
   dl_find_object found{};
-  auto* const address = reinterpret_cast<void*>(code);
+  auto* const address = reinterpret_cast<void*>(code);  // NOLINT(performance-no-int-to-ptr)
   if (_dl_find_object == nullptr || _dl_find_object(address, &found) != 0) {
     text.hex(code);
     return;

@@ -162,6 +162,7 @@ void WatchTable::tell(Entry& entry, std::size_t slot, const PerfTrap& trap,
       fault::walk_frames(registers.stack(), std::span(callers).first(watch.callers));
 
   const auto pointer_to = [](RemoteAddress address) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the request names it by number.
     return reinterpret_cast<const void*>(static_cast<std::uintptr_t>(address.value()));
   };
   WatchpointHit hit;
