@@ -39,7 +39,10 @@ Match match(const MemoryOperand& operand, const UserRegisters& registers,
   const auto address = effective_address(operand, registers);
   if (!address) return Match::possible;
   if (overlaps(*address, operand.size, watched.address, watched.length)) return Match::certain;
-  if (operand.is_repeated) return match_repeated(*address, operand, moves_down(registers), watched);
+  if (operand.is_repeated) {
+    const bool is_down = moves_down(registers).value_or(false);
+    return match_repeated(*address, operand, is_down, watched);
+  }
   const bool is_behind = watched.address > *address;
   return operand.may_be_longer && is_behind ? Match::possible : Match::impossible;
 }
@@ -171,19 +174,35 @@ struct CulpritFinder::Impl {
     return disassembler.decode(bytes, ip, reading);
   }
 
-  const Candidates& trapped_at(RemoteAddress ip) {
-    if (const auto known = cache.find(ip.value()); known != cache.end()) return known->second;
-    if (cache.size() >= kCacheLimit) cache.clear();
+  Candidates decode_before_access(RemoteAddress ip) {
     Candidates found;
     found.at = decode_at(ip);
     if (Disassembler::readings() > 1) found.at_otherwise = decode_at(ip, 1);
+    return found;
+  }
+
+  Candidates decode_after_access(RemoteAddress ip, const FunctionLookup& function) {
+    Candidates found;
+    // The function of the instruction before: a label may lie in the middle of what runs through.
+    const auto range = function(ip - ByteCount{1});
+    const auto start = range ? walk.instruction_before(*range, ip) : std::nullopt;
+    if (start) found.before = decode_at(*start);
+    found.at = decode_at(ip);
+    if (found.at && !found.at->may_trap_at_itself) found.at.reset();
+    return found;
+  }
+
+  const Candidates& candidates_for(RemoteAddress ip, const FunctionLookup& function) {
+    if (const auto known = cache.find(ip.value()); known != cache.end()) return known->second;
+    if (cache.size() >= kCacheLimit) cache.clear();
+    Candidates found = Disassembler::traps_before_access() ? decode_before_access(ip)
+                                                           : decode_after_access(ip, function);
     return cache.emplace(ip.value(), std::move(found)).first->second;
   }
 
   // The trap was reported before the access, so the instruction is at it.
-  const Culprit* find_trapped(RemoteAddress trap_ip, const UserRegisters& registers,
+  const Culprit* find_trapped(const Candidates& candidates, const UserRegisters& registers,
                               const WatchedRange& watched) {
-    const Candidates& candidates = trapped_at(trap_ip);
     const Instruction* best = nullptr;
     Match certainty = Match::impossible;
     for (const auto* reading : {&candidates.at, &candidates.at_otherwise}) {
@@ -193,19 +212,6 @@ struct CulpritFinder::Impl {
       best = &**reading;
     }
     return best == nullptr ? nullptr : accept(*best, certainty, registers, watched);
-  }
-
-  const Candidates& candidates_for(RemoteAddress ip, const FunctionLookup& function) {
-    if (const auto known = cache.find(ip.value()); known != cache.end()) return known->second;
-    if (cache.size() >= kCacheLimit) cache.clear();
-    Candidates found;
-    // The function of the instruction before: a label may lie in the middle of what runs through.
-    const auto range = function(ip - ByteCount{1});
-    const auto start = range ? walk.instruction_before(*range, ip) : std::nullopt;
-    if (start) found.before = decode_at(*start);
-    found.at = decode_at(ip);
-    if (found.at && !found.at->may_trap_at_itself) found.at.reset();
-    return cache.emplace(ip.value(), std::move(found)).first->second;
   }
 
   // A call whose pushed return address lies in the watched bytes traps at its destination.
@@ -261,8 +267,9 @@ const Culprit* CulpritFinder::find(RemoteAddress trap_ip, const UserRegisters& r
     return impl_->accept(instruction, certainty, registers, watched);
   };
   impl_->culprit.operand_checked = false;
-  if (Disassembler::traps_before_access()) return impl_->find_trapped(trap_ip, registers, watched);
   const Candidates& candidates = impl_->candidates_for(trap_ip, function);
+  if (Disassembler::traps_before_access())
+    return impl_->find_trapped(candidates, registers, watched);
   const bool may_lead_here = candidates.before && candidates.before->falls_through;
   const Match before = may_lead_here ? judge(candidates.before) : Match::impossible;
   if (before == Match::certain) return accept(*candidates.before, before);

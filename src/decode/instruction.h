@@ -111,14 +111,15 @@ class Disassembler {
   std::unique_ptr<Impl> impl_;
 };
 
-// The operand's address, if the registers captured tell. Of repeated accesses: the last one's.
-[[nodiscard]] std::optional<RemoteAddress> effective_address(const MemoryOperand& operand,
-                                                             const UserRegisters& registers);
-
-// Whether repeated accesses move downwards in memory.
-[[nodiscard]] bool moves_down(const UserRegisters& registers);
+// Whether repeated accesses move downwards in memory; nullopt: that was not captured.
+[[nodiscard]] std::optional<bool> moves_down(const UserRegisters& registers);
 
 // The stack pointer among `registers`.
 [[nodiscard]] std::optional<RemoteAddress> stack_pointer(const UserRegisters& registers);
+
+// The operand's address, if the registers captured tell. Of repeated accesses: the last one's. The
+// same on every architecture.
+[[nodiscard]] std::optional<RemoteAddress> effective_address(const MemoryOperand& operand,
+                                                             const UserRegisters& registers);
 
 }  // namespace trapline::decode

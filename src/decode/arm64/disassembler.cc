@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "decode/capstone_reader.h"
 #include "decode/instruction.h"
 #include "instructions/arm64/memory_access.h"
 
@@ -15,8 +16,6 @@ using instructions::arm64::MemoryAccess;
 using instructions::arm64::StoredFrom;
 
 constexpr std::size_t kInstructionLength = 4;
-constexpr std::uint64_t kLow32Bits = 0xffffffff;
-constexpr std::uint64_t kSign32 = 0x80000000;
 
 // As a base, number 31 is the stack pointer, and perf numbers it so.
 static_assert(static_cast<unsigned>(Arm64Register::sp) == MemoryAccess::kStackPointer);
@@ -59,7 +58,8 @@ MemoryOperand first_operand(const MemoryAccess& access, RemoteAddress ip) {
   operand.writes = access.writes;
   operand.size = access.size;
   operand.base = access.base;
-  operand.index = access.index;
+  // As an index, number 31 is the zero register.
+  if (access.index != MemoryAccess::kZero) operand.index = access.index;
   operand.scale = static_cast<std::uint8_t>(1U << access.shift);
   operand.displacement = access.displacement;
   if (!access.base) operand.displacement += static_cast<std::int64_t>(ip.value());
@@ -127,40 +127,14 @@ std::optional<Instruction> Disassembler::decode(std::span<const std::byte> code,
   Instruction decoded;
   decoded.ip = ip;
   decoded.length = kInstructionLength;
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(code.data());
-  std::size_t size = code.size();
-  std::uint64_t address = ip.value();
   // What is newer than the library has no text, but its encoding tells all the same.
-  if (cs_disasm_iter(impl_->handle, &bytes, &size, &address, impl_->scratch)) {
-    const cs_insn& raw = *impl_->scratch;
-    decoded.text = std::string(raw.mnemonic) + (raw.op_str[0] == '\0' ? "" : " ") + raw.op_str;
-  }
+  if (read_instruction(impl_->handle, code, ip, impl_->scratch))
+    decoded.text = text_of(*impl_->scratch);
   if (const auto access = instructions::arm64::memory_access(word)) add_operands(*access, decoded);
   return decoded;
 }
 
-std::optional<RemoteAddress> effective_address(const MemoryOperand& operand,
-                                               const UserRegisters& registers) {
-  if (!operand.is_computable) return std::nullopt;
-  std::uint64_t address = static_cast<std::uint64_t>(operand.displacement);
-  if (operand.base) {
-    const auto base = registers.get(*operand.base);
-    if (!base) return std::nullopt;
-    address += *base;
-  }
-  // As an index, number 31 is the zero register.
-  if (operand.index && *operand.index != MemoryAccess::kZero) {
-    auto index = registers.get(*operand.index);
-    if (!index) return std::nullopt;
-    if (operand.index_extension != MemoryOperand::IndexExtension::none) *index &= kLow32Bits;
-    if (operand.index_extension == MemoryOperand::IndexExtension::sign_32)
-      *index = (*index ^ kSign32) - kSign32;
-    address += *index * operand.scale;
-  }
-  return RemoteAddress(address);
-}
-
-bool moves_down(const UserRegisters& /*registers*/) {
+std::optional<bool> moves_down(const UserRegisters& /*registers*/) {
   return false;  // no instruction repeats
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "decode/capstone_reader.h"
 #include "decode/instruction.h"
 
 namespace trapline::decode {
@@ -251,15 +252,12 @@ std::optional<Instruction> Disassembler::decode(std::span<const std::byte> code,
   const Impl::Reader& reader = impl_->readers[reading];
   const bool is_thumb = reading == kThumbReading;
   if (!is_thumb && ip.value() % kWordBytes != 0) return std::nullopt;
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(code.data());
-  std::size_t size = code.size();
-  std::uint64_t address = ip.value();
-  if (!cs_disasm_iter(reader.handle, &bytes, &size, &address, reader.scratch)) return std::nullopt;
+  if (!read_instruction(reader.handle, code, ip, reader.scratch)) return std::nullopt;
   const cs_insn& raw = *reader.scratch;
   Instruction decoded;
   decoded.ip = ip;
   decoded.length = static_cast<std::uint8_t>(raw.size);
-  decoded.text = std::string(raw.mnemonic) + (raw.op_str[0] == '\0' ? "" : " ") + raw.op_str;
+  decoded.text = text_of(raw);
   if (const Transfer* transfer = find_transfer(raw.id)) {
     add_transfer(raw, *transfer, is_thumb, decoded);
   } else {
@@ -269,25 +267,7 @@ std::optional<Instruction> Disassembler::decode(std::span<const std::byte> code,
   return decoded;
 }
 
-std::optional<RemoteAddress> effective_address(const MemoryOperand& operand,
-                                               const UserRegisters& registers) {
-  if (!operand.is_computable) return std::nullopt;
-  std::uint64_t address = static_cast<std::uint64_t>(operand.displacement);
-  if (operand.base) {
-    const auto base = registers.get(*operand.base);
-    if (!base) return std::nullopt;
-    address += *base;
-  }
-  if (operand.index) {
-    const auto index = registers.get(*operand.index);
-    if (!index) return std::nullopt;
-    address += *index * operand.scale;
-  }
-  constexpr std::uint64_t kLow32Bits = 0xffffffff;
-  return RemoteAddress(address & kLow32Bits);
-}
-
-bool moves_down(const UserRegisters& /*registers*/) {
+std::optional<bool> moves_down(const UserRegisters& /*registers*/) {
   return false;  // no instruction repeats
 }
 

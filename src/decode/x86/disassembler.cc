@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "decode/capstone_reader.h"
 #include "decode/instruction.h"
 #include "decode/x86/instruction_facts.h"
 
@@ -238,11 +239,7 @@ std::size_t Disassembler::max_length() {
 }
 
 std::size_t Disassembler::length_at(std::span<const std::byte> code, RemoteAddress ip) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(code.data());
-  std::size_t size = code.size();
-  std::uint64_t address = ip.value();
-  return cs_disasm_iter(impl_->fast, &bytes, &size, &address, impl_->scratch) ? impl_->scratch->size
-                                                                              : 0;
+  return read_instruction(impl_->fast, code, ip, impl_->scratch) ? impl_->scratch->size : 0;
 }
 
 std::size_t Disassembler::readings() {
@@ -255,16 +252,12 @@ bool Disassembler::traps_before_access() {
 
 std::optional<Instruction> Disassembler::decode(std::span<const std::byte> code, RemoteAddress ip,
                                                 std::size_t /*reading*/) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(code.data());
-  std::size_t size = code.size();
-  std::uint64_t address = ip.value();
-  if (!cs_disasm_iter(impl_->detailed, &bytes, &size, &address, impl_->detailed_scratch))
-    return std::nullopt;
+  if (!read_instruction(impl_->detailed, code, ip, impl_->detailed_scratch)) return std::nullopt;
   const cs_insn& raw = *impl_->detailed_scratch;
   Instruction decoded;
   decoded.ip = ip;
   decoded.length = static_cast<std::uint8_t>(raw.size);
-  decoded.text = std::string(raw.mnemonic) + (raw.op_str[0] == '\0' ? "" : " ") + raw.op_str;
+  decoded.text = text_of(raw);
   decoded.falls_through = !goes_elsewhere(raw.id);
   decoded.may_trap_at_itself = is_repeated(raw);
   const cs_x86& x86 = raw.detail->x86;
@@ -280,30 +273,10 @@ std::optional<Instruction> Disassembler::decode(std::span<const std::byte> code,
   return decoded;
 }
 
-std::optional<RemoteAddress> effective_address(const MemoryOperand& operand,
-                                               const UserRegisters& registers) {
-  if (!operand.is_computable) return std::nullopt;
-  std::uint64_t address = static_cast<std::uint64_t>(operand.displacement);
-  if (operand.base) {
-    const auto base = registers.get(*operand.base);
-    if (!base) return std::nullopt;
-    address += *base;
-  }
-  if (operand.index) {
-    const auto index = registers.get(*operand.index);
-    if (!index) return std::nullopt;
-    address += *index * operand.scale;
-  }
-  if (operand.pointer_moved) {
-    if (!registers.get(X86Register::flags)) return std::nullopt;
-    address += moves_down(registers) ? operand.size.value : ~operand.size.value + 1;
-  }
-  constexpr std::uint64_t kLow32Bits = 0xffffffff;
-  return RemoteAddress(operand.is_32_bit ? address & kLow32Bits : address);
-}
-
-bool moves_down(const UserRegisters& registers) {
-  return (registers.get(X86Register::flags).value_or(0) & kDirectionFlag) != 0;
+std::optional<bool> moves_down(const UserRegisters& registers) {
+  const auto flags = registers.get(X86Register::flags);
+  if (!flags) return std::nullopt;
+  return (*flags & kDirectionFlag) != 0;
 }
 
 std::optional<RemoteAddress> stack_pointer(const UserRegisters& registers) {

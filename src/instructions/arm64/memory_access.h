@@ -25,7 +25,7 @@ enum class StoredFrom : std::uint8_t {
 
 struct MemoryAccess {
   static constexpr std::uint8_t kStackPointer = 31;  // as a base
-  static constexpr std::uint8_t kZero = 31;          // as a source
+  static constexpr std::uint8_t kZero = 31;          // as a source or an index
 
   bool reads = false;
   bool writes = false;
