@@ -3,13 +3,10 @@
 #include <string_view>
 
 #include "report/printable.h"
+#include "symbols/module_path.h"
 
 namespace trapline::report {
 namespace {
-
-std::string_view basename_of(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);
-}
 
 std::string_view access_words(Access access) {
   switch (access) {
@@ -137,7 +134,7 @@ void append_frame(fmt::memory_buffer& buffer, const symbols::Frame& frame) {
   }
   if (!frame.file.empty()) {
     buffer.append(std::string_view(" at "));
-    append_printable(buffer, basename_of(frame.file));
+    append_printable(buffer, symbols::basename_of(frame.file));
     if (frame.line != 0) fmt::format_to(out, ":{}", frame.line);
   } else if (!frame.module.empty()) {
     buffer.append(std::string_view(" in "));

@@ -29,14 +29,14 @@ bool has_only_return_address(Dwarf_Frame* frame) {
   std::size_t count = 0;
   const bool known = dwarf_frame_cfa(frame, &operations, &count) == 0 && count == 1;
   return known && operations[0].atom == DW_OP_bregx &&
-         operations[0].number == stack_pointer_number() &&
+         operations[0].number == dwarf_numbering().stack_pointer &&
          operations[0].number2 == sizeof(std::uint64_t);
 }
 
 bool is_frameless(Dwarf_CFI* cfi, Dwarf_Addr address) {
   Dwarf_Frame* frame = nullptr;
   if (cfi == nullptr || dwarf_cfi_addrframe(cfi, address, &frame) != 0) return false;
-  const auto link = link_register_number();
+  const auto link = dwarf_numbering().link_register;
   const bool frameless = link ? keeps_link(frame, *link) : has_only_return_address(frame);
   std::free(frame);
   return frameless;

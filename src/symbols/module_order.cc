@@ -45,7 +45,7 @@ class ProcessMemory {
 };
 
 void drop_deleted(std::string& path) {
-  if (path.ends_with(kDeleted)) path.resize(path.size() - kDeleted.size());
+  path.resize(without_deleted(path).size());
 }
 
 std::vector<ModuleView> list_modules(const ProcessImage& image) {

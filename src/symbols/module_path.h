@@ -1,7 +1,6 @@
-// The path of a mapped file, as /proc/PID/maps has it. Pure.
+// The path of a file, as /proc/PID/maps and DWARF have it. Pure. Views of what was given.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 namespace trapline::symbols {
@@ -14,8 +13,8 @@ inline constexpr std::string_view kDeleted = " (deleted)";
   return path;
 }
 
-[[nodiscard]] inline std::string basename_of(std::string_view path) {
-  return std::string(path.substr(path.rfind('/') + 1));
+[[nodiscard]] inline std::string_view basename_of(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
 }
 
 }  // namespace trapline::symbols

@@ -159,7 +159,7 @@ class Lookup {
   }
 
   [[nodiscard]] Failure unknown() const {
-    const std::string program = views_.empty() ? "the program" : basename_of(views_[0].path);
+    const std::string_view program = views_.empty() ? "the program" : basename_of(views_[0].path);
     const std::string what = kind_ == SymbolKind::object ? "variable" : "function";
     if (auto hint = other_file()) return std::move(*hint);
     std::string message = fmt::format("{} has no {} called {}", program, what, query_.object.name);

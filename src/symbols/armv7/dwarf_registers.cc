@@ -1,31 +1,27 @@
 #include "symbols/dwarf_registers.h"
 
+#include <numeric>
+
 namespace trapline::symbols {
 namespace {
 
 // DWARF for the Arm Architecture (AADWARF32), 4.1: r0 to r15 are 0 to 15, as perf numbers them.
-constexpr std::size_t kCount = static_cast<std::size_t>(ArmRegister::pc) + 1;
+constexpr auto kRegisters = [] {
+  std::array<std::uint8_t, static_cast<std::size_t>(ArmRegister::pc) + 1> numbers{};
+  std::iota(numbers.begin(), numbers.end(), std::uint8_t{0});
+  return numbers;
+}();
+
+constexpr DwarfNumbering kNumbering{
+    .registers = kRegisters,
+    .stack_pointer = static_cast<std::uint64_t>(ArmRegister::sp),
+    .link_register = static_cast<int>(ArmRegister::lr),
+    .instruction_pointer = static_cast<std::uint8_t>(ArmRegister::pc)};
 
 }  // namespace
 
-std::optional<DwarfRegisters> to_dwarf_registers(const UserRegisters& registers) {
-  DwarfRegisters result;
-  for (std::size_t number = 0; number < kCount; ++number) {
-    const auto value = registers.get(number);
-    if (!value) return std::nullopt;
-    result.values[result.count++] = *value;
-  }
-  result.stack_pointer = *registers.get(ArmRegister::sp);
-  result.instruction_pointer = *registers.get(ArmRegister::pc);
-  return result;
-}
-
-std::uint64_t stack_pointer_number() {
-  return static_cast<std::uint64_t>(ArmRegister::sp);
-}
-
-std::optional<int> link_register_number() {
-  return static_cast<int>(ArmRegister::lr);
+const DwarfNumbering& dwarf_numbering() {
+  return kNumbering;
 }
 
 }  // namespace trapline::symbols
