@@ -19,7 +19,7 @@ namespace trapline::report {
 class LiveSummary {
  public:
   static constexpr std::size_t kRows = 5;
-  static constexpr Nanoseconds kInterval{1'000'000'000};
+  static constexpr Nanoseconds kInterval{kNanosecondsPerSecond};
 
   // Rates count from `began`.
   explicit LiveSummary(Nanoseconds began) : began_(began), drawn_(began) {}

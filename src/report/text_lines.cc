@@ -25,8 +25,7 @@ std::string_view access_words(Access access) {
 // "0.812 ms", "3.000 s"; never less than it was, since it is told as a bound.
 void append_duration(fmt::memory_buffer& buffer, Nanoseconds duration) {
   constexpr std::uint64_t kThousand = 1'000;
-  constexpr std::uint64_t kSecond = 1'000'000'000;
-  const bool is_long = duration.value >= kSecond;
+  const bool is_long = duration.value >= kNanosecondsPerSecond;
   const std::uint64_t unit = is_long ? kThousand * kThousand : kThousand;
   const std::uint64_t thousandths = duration.value / unit + (duration.value % unit == 0 ? 0 : 1);
   fmt::format_to(fmt::appender(buffer), "{}.{:03} {}", thousandths / kThousand,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ports/linux/perf_event.h"
+#include "ports/linux/self_watch.h"
 
 namespace trapline::linux_port {
 namespace {
@@ -16,13 +17,7 @@ constexpr std::size_t kManySlots = 32;
 alignas(64) std::byte probe_memory[64];
 
 std::expected<PerfEvent, int> try_slot(ByteCount offset, ByteCount length, Access access) {
-  const SlotRequest slot{RemoteAddress::of_local(probe_memory) + offset, length, access};
-  PerfEventOptions options;
-  options.inheritance = Inheritance::none;
-  options.kernel_accesses = false;
-  options.stack = StackMode::none;
-  options.registers = false;
-  return PerfEvent::open(breakpoint_attributes(slot, options), ThreadId{0}, std::nullopt);
+  return try_self_watch({RemoteAddress::of_local(probe_memory) + offset, length, access});
 }
 
 // An execute breakpoint's length is fixed by the architecture.

@@ -26,6 +26,13 @@ CpuEvent event_of(CpuId cpu, CpuEvent::Kind kind, Nanoseconds time) {
   return event;
 }
 
+// There is nobody to inherit an event of a CPU.
+PerfEventOptions without_inheritance(PerfEventOptions options) {
+  options.inheritance = Inheritance::none;
+  options.has_inherit_thread = false;
+  return options;
+}
+
 std::unexpected<CpuObstacle> no_state(Error error) {
   return std::unexpected(CpuObstacle{.cpu = {}, .refusal = {}, .plan = {}, .no_state = error});
 }
@@ -35,7 +42,7 @@ std::unexpected<CpuObstacle> no_state(Error error) {
 MachineWatch::SetPlan::SetPlan(const Plan& wanted, const MachineEvents& events,
                                const CollectorOptions& options)
     : plan(wanted),
-      watch(breakpoint_attributes(wanted, events.breakpoints), events.connect),
+      watch(breakpoint_attributes(wanted, without_inheritance(events.breakpoints)), events.connect),
       builder(wanted, options) {}
 
 Result<std::unique_ptr<MachineWatch>> MachineWatch::create(MachineEvents events,
@@ -70,7 +77,8 @@ Result<InstallReport> MachineWatch::install(const Plan& plan) {
     report.notes.emplace_back(
         "the kernel's CPU events cannot be heard here: a CPU that comes online is noticed up "
         "to " +
-        std::to_string(CpuHotplug::kReconcileWithoutEvents.value / 1'000'000) + " ms later");
+        std::to_string(CpuHotplug::kReconcileWithoutEvents.value / kNanosecondsPerMillisecond) +
+        " ms later");
   return report;
 }
 

@@ -30,7 +30,7 @@ namespace trapline::linux_port {
 
 // How a collector's events on a CPU are made.
 struct MachineEvents {
-  PerfEventOptions breakpoints;
+  PerfEventOptions breakpoints;  // but for inheritance: a CPU has no children
   PerfCpuWatch::Connect connect;
   // As task_attributes() or sign_of_life_attributes() makes it.
   perf_event_attr sign_of_life{};

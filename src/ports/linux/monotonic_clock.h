@@ -10,10 +10,9 @@ namespace trapline::linux_port {
 
 // CLOCK_MONOTONIC. From any context: clock_gettime(2) is signal-safe.
 [[nodiscard]] inline Nanoseconds monotonic_now() {
-  constexpr std::uint64_t kPerSecond = 1'000'000'000;
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return Nanoseconds{static_cast<std::uint64_t>(now.tv_sec) * kPerSecond +
+  return Nanoseconds{static_cast<std::uint64_t>(now.tv_sec) * kNanosecondsPerSecond +
                      static_cast<std::uint64_t>(now.tv_nsec)};
 }
 

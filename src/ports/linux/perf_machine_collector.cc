@@ -20,8 +20,6 @@ namespace {
 
 PerfEventOptions event_options(const CollectorOptions& options) {
   PerfEventOptions wanted;
-  wanted.inheritance = Inheritance::none;
-  wanted.has_inherit_thread = false;
   wanted.stack = options.stack;
   wanted.registers = options.registers;
   wanted.dwarf_stack_bytes = options.dwarf_stack_bytes;

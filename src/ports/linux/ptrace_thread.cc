@@ -1,6 +1,7 @@
 #include "ports/linux/ptrace_thread.h"
 
 #include <sys/ptrace.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include <array>
@@ -88,6 +89,11 @@ void stay_stopped(ThreadId tid) {
 
 void detach(ThreadId tid, int signal) {
   call(PTRACE_DETACH, tid, static_cast<std::uintptr_t>(signal));
+}
+
+int read_regset(ThreadId tid, unsigned set, void* destination, std::size_t size) {
+  iovec vector{.iov_base = destination, .iov_len = size};
+  return ::ptrace(PTRACE_GETREGSET, tid.value, set, &vector) == 0 ? 0 : errno;
 }
 
 std::optional<siginfo_t> signal_info(ThreadId tid) {

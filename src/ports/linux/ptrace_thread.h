@@ -7,6 +7,7 @@
 
 #include <signal.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -61,6 +62,9 @@ void resume(ThreadId tid, int signal);
 void stay_stopped(ThreadId tid);
 // `signal` is delivered if the thread is in a StopKind::signal, else ignored.
 void detach(ThreadId tid, int signal);
+
+// Registers of one set (elf.h, NT_...). 0, or the errno.
+[[nodiscard]] int read_regset(ThreadId tid, unsigned set, void* destination, std::size_t size);
 
 // StopKind::signal.
 [[nodiscard]] std::optional<siginfo_t> signal_info(ThreadId tid);

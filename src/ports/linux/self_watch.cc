@@ -4,7 +4,7 @@
 
 namespace trapline::linux_port {
 
-Result<PerfEvent> open_self_watch(const SlotRequest& slot) {
+std::expected<PerfEvent, int> try_self_watch(const SlotRequest& slot) {
   PerfEventOptions options;
   options.inheritance = Inheritance::none;
   options.kernel_accesses = false;
@@ -12,7 +12,11 @@ Result<PerfEvent> open_self_watch(const SlotRequest& slot) {
   options.stack = StackMode::none;
   options.registers = false;
   // Without a CPU: this thread may be moved at any time.
-  auto event = PerfEvent::open(breakpoint_attributes(slot, options), ThreadId{0}, std::nullopt);
+  return PerfEvent::open(breakpoint_attributes(slot, options), ThreadId{0}, std::nullopt);
+}
+
+Result<PerfEvent> open_self_watch(const SlotRequest& slot) {
+  auto event = try_self_watch(slot);
   if (event) return *std::move(event);
   return std::unexpected(
       explain_open_error(event.error(), OpenContext{.pid = ProcessId{::getpid()},

@@ -1,4 +1,5 @@
-// A watch of one's own memory, which the self-tests of the collectors on perf events begin with.
+// A watch of one's own memory: what the machine can watch is tried with it, and the self-tests of
+// the collectors on perf events begin with it.
 #pragma once
 
 #include <expected>
@@ -9,8 +10,10 @@
 
 namespace trapline::linux_port {
 
-// An event of this thread, on any CPU, not enabled. Errors: permission_denied, no_free_slot,
-// not_supported.
+// An event of this thread, on any CPU, not enabled. The error is an errno.
+[[nodiscard]] std::expected<PerfEvent, int> try_self_watch(const SlotRequest& slot);
+
+// The same with an explanation. Errors: permission_denied, no_free_slot, not_supported.
 [[nodiscard]] Result<PerfEvent> open_self_watch(const SlotRequest& slot);
 
 // Error: os_failure.

@@ -2,7 +2,6 @@
 
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,12 +40,6 @@ TracedChild::~TracedChild() {
   ::kill(tid_.value, SIGKILL);
   while (wait_for_stop(tid_.value)) {
   }
-}
-
-bool TracedChild::read_regset(unsigned type, void* destination, std::size_t size) const {
-  if (tid_.value == 0) return false;
-  iovec vector{.iov_base = destination, .iov_len = size};
-  return ::ptrace(PTRACE_GETREGSET, tid_.value, type, &vector) == 0;
 }
 
 }  // namespace trapline::linux_port

@@ -3,8 +3,6 @@
 // stopped, a millisecond at most.
 #pragma once
 
-#include <cstddef>
-
 #include "trapline/base/units.h"
 
 namespace trapline::linux_port {
@@ -18,10 +16,7 @@ class TracedChild {
   // Ends it.
   ~TracedChild();
 
-  // PTRACE_GETREGSET (ptrace(2)). False if the kernel has no such set.
-  [[nodiscard]] bool read_regset(unsigned type, void* destination, std::size_t size) const;
-
-  // Its id; 0 if there is none.
+  // Its id; 0, which no thread has, if there is none.
   [[nodiscard]] ThreadId tid() const { return tid_; }
 
  private:

@@ -24,7 +24,7 @@ namespace {
 constexpr Nanoseconds kRescanInterval{500'000'000};
 // How long a refusal holds for other addresses, if nothing is given back: explaining each one looks
 // at all processes.
-constexpr Nanoseconds kRefusalHolds{1'000'000'000};
+constexpr Nanoseconds kRefusalHolds{kNanosecondsPerSecond};
 // What other programs give back is found by trying.
 constexpr Nanoseconds kRetryInterval{5'000'000'000};
 

@@ -5,6 +5,7 @@
 #include <asm/ptrace.h>
 #include <elf.h>
 
+#include "ports/linux/ptrace_thread.h"
 #include "ports/linux/traced_child.h"
 
 namespace trapline::linux_port {
@@ -18,7 +19,7 @@ constexpr std::uint8_t kLeast = 2;
 
 std::uint8_t count_of(const TracedChild& child, unsigned regset) {
   user_hwdebug_state state{};
-  if (!child.read_regset(regset, &state, sizeof state)) return kLeast;
+  if (read_regset(child.tid(), regset, &state, sizeof state) != 0) return kLeast;
   return static_cast<std::uint8_t>(state.dbg_info & kCountMask);
 }
 

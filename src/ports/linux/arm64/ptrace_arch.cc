@@ -42,13 +42,8 @@ Bank breakpoints() {
   return {.regset = NT_ARM_HW_BREAK};
 }
 
-// 0, or the errno.
-int get(ThreadId tid, unsigned regset, void* destination, std::size_t size) {
-  iovec vector{.iov_base = destination, .iov_len = size};
-  return ::ptrace(PTRACE_GETREGSET, tid.value, regset, &vector) == 0 ? 0 : errno;
-}
-
-// The kernel takes as many registers as are given, and refuses those it does not have.
+// 0, or the errno. The kernel takes as many registers as are given, and refuses those it does not
+// have.
 int put(ThreadId tid, Bank& bank) {
   iovec vector{.iov_base = &bank.state,
                .iov_len = offsetof(user_hwdebug_state, dbg_regs) +
@@ -91,7 +86,8 @@ std::expected<void, Error> encode_slot(const SlotRequest& slot, std::size_t at, 
 // (arch/arm64/kernel/ptrace.c creates them on first use): only those that a tracer had are written.
 int disable_all(ThreadId tid, Bank bank) {
   user_hwdebug_state known{};
-  if (const int error = get(tid, bank.regset, &known, sizeof known); error != 0) return error;
+  if (const int error = read_regset(tid, bank.regset, &known, sizeof known); error != 0)
+    return error;
   const std::size_t count = std::min<std::size_t>(known.dbg_info & kCountMask, kMostRegisters);
   for (std::size_t i = 0; i < count; ++i) {
     if (known.dbg_regs[i].addr != 0 || known.dbg_regs[i].ctrl != 0) bank.used = i + 1;
@@ -174,17 +170,17 @@ std::uint32_t take_fired_registers(ThreadId tid) {
   // A breakpoint's signal names the instruction itself.
   const auto registers = read_user_registers(tid);
   if (registers && registers->get(Arm64Register::pc) == address &&
-      get(tid, NT_ARM_HW_BREAK, &state, sizeof state) == 0) {
+      read_regset(tid, NT_ARM_HW_BREAK, &state, sizeof state) == 0) {
     if (const std::uint32_t fired = fired_breakpoints(state, address); fired != 0) return fired;
   }
   state = {};
-  if (get(tid, NT_ARM_HW_WATCH, &state, sizeof state) != 0) return 0;
+  if (read_regset(tid, NT_ARM_HW_WATCH, &state, sizeof state) != 0) return 0;
   return fired_watchpoints(state, address);
 }
 
 std::expected<UserRegisters, Error> read_user_registers(ThreadId tid) {
   user_regs_struct raw{};
-  if (const int error = get(tid, NT_PRSTATUS, &raw, sizeof raw); error != 0)
+  if (const int error = read_regset(tid, NT_PRSTATUS, &raw, sizeof raw); error != 0)
     return std::unexpected(error_of(error));
   UserRegisters registers;
   for (std::size_t i = 0; i <= static_cast<std::size_t>(Arm64Register::lr); ++i)

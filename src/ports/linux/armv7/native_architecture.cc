@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "ports/linux/perf_event.h"
+#include "ports/linux/self_watch.h"
 #include "ports/linux/traced_child.h"
 
 namespace trapline::linux_port {
@@ -34,14 +34,7 @@ std::optional<ResourceInfo> ask_the_kernel() {
 alignas(8) std::uint64_t probed_word = 0;
 
 bool is_accepted(Access access) {
-  PerfEventOptions options;
-  options.inheritance = Inheritance::none;
-  options.kernel_accesses = false;
-  options.stack = StackMode::none;
-  options.registers = false;
-  const SlotRequest slot{RemoteAddress::of_local(&probed_word), ByteCount{4}, access};
-  return PerfEvent::open(breakpoint_attributes(slot, options), ThreadId{0}, std::nullopt)
-      .has_value();
+  return try_self_watch({RemoteAddress::of_local(&probed_word), ByteCount{4}, access}).has_value();
 }
 
 // Kernels before v8 debug let only one kind through. Where perf does not tell, that one.

@@ -5,12 +5,12 @@
 #include "ports/linux/ptrace_arch.h"
 
 #include <elf.h>
-#include <sys/ptrace.h>
-#include <sys/uio.h>
 #include <sys/user.h>
 
 #include <cerrno>
 #include <cstddef>
+
+#include "ports/linux/ptrace_thread.h"
 
 namespace trapline::linux_port {
 namespace {
@@ -43,9 +43,8 @@ std::uint32_t take_fired_registers(ThreadId /*tid*/) {
 
 std::expected<UserRegisters, Error> read_user_registers(ThreadId tid) {
   user_regs raw{};
-  iovec vector{.iov_base = &raw, .iov_len = sizeof raw};
-  if (::ptrace(PTRACE_GETREGSET, tid.value, NT_PRSTATUS, &vector) != 0)
-    return std::unexpected(error_of(errno));
+  if (const int error = read_regset(tid, NT_PRSTATUS, &raw, sizeof raw); error != 0)
+    return std::unexpected(error_of(error));
   UserRegisters registers;
   for (std::size_t i = 0; i <= static_cast<std::size_t>(ArmRegister::cpsr); ++i)
     registers.set(i, raw.uregs[i]);

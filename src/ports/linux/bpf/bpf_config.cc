@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/value_bytes.h"
 #include "ports/linux/bpf/bpf_filter.h"
 #include "ports/linux/proc_fs.h"
 
 namespace trapline::linux_port {
 namespace {
 
-constexpr std::uint64_t kWordBytes = 8;
 static_assert(TRAPLINE_MAX_SLOTS == kMaxPlanSlots);
 
 ByteCount bytes_for_all_cpus(ByteCount for_each) {

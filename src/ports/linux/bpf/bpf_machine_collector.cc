@@ -37,8 +37,6 @@ trapline_watch_config config_for(const Plan& plan, const CollectorOptions& optio
 // The programs see to stacks and registers.
 PerfEventOptions event_options() {
   PerfEventOptions wanted;
-  wanted.inheritance = Inheritance::none;
-  wanted.has_inherit_thread = false;
   wanted.stack = StackMode::none;
   wanted.registers = false;
   return wanted;

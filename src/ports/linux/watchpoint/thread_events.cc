@@ -20,7 +20,7 @@ constexpr Nanoseconds kChaseAtMost{2'000'000'000};
 // A kernel that knows the event but not the signal is too old: before 5.13 the attribute is
 // unknown.
 bool lacks_sigtrap(int error, const SlotRequest& slot) {
-  return (error == EINVAL || error == E2BIG) && open_self_watch(slot).has_value();
+  return (error == EINVAL || error == E2BIG) && try_self_watch(slot).has_value();
 }
 
 Error error_of(int error, const SlotRequest& slot) {
