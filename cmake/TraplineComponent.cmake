@@ -44,6 +44,8 @@ function(trapline_compile_together TARGET)
     return()
   endif()
   set_target_properties(${TARGET} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  # GCC takes what is included for a header, whose types are not to have fields of unnamed namespaces.
+  target_compile_options(${TARGET} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
   get_target_property(sources ${TARGET} SOURCES)
   foreach(source IN LISTS sources)
     get_filename_component(folder "${source}" DIRECTORY)
@@ -78,6 +80,8 @@ function(trapline_unit_test NAME)
   endif()
   add_executable(${NAME} ${ARG_SOURCES})
   target_link_libraries(${NAME} PRIVATE trapline_build_flags ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
+  # native_machine.h: what tests name of the machine they run on.
+  target_include_directories(${NAME} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/${TRAPLINE_ARCH})
   if(NOT serial IN_LIST ARG_LABELS)
     # Most of a build's time goes into tests. Optimised, they take twice as long to compile and find no more.
     target_compile_options(${NAME} PRIVATE -O0)

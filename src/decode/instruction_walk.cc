@@ -19,9 +19,10 @@ void InstructionWalk::clear() {
 
 std::optional<RemoteAddress> InstructionWalk::instruction_before(const CodeRange& function,
                                                                  RemoteAddress end) {
-  const std::uint64_t offset = (end - function.start).value;
-  if (end <= function.start || end > function.end || offset > kMaxFunctionBytes)
+  const std::uint64_t distance = (end - function.start).value;
+  if (end <= function.start || end > function.end || distance > kMaxFunctionBytes)
     return std::nullopt;
+  const auto offset = static_cast<std::size_t>(distance);
   if (bits_ > kMaxBits) clear();
   Walked& walked = walks_[function.start.value()];
   if (!extend(walked, function, offset)) return std::nullopt;
@@ -41,8 +42,8 @@ bool InstructionWalk::extend(Walked& walked, const CodeRange& function, std::siz
   if (walked.reached >= offset) return true;
   if (walked.is_stuck) return false;
   // The last instruction may lie across `offset`, then nothing ends there.
-  const std::size_t limit = std::min<std::uint64_t>(offset + Disassembler::max_length(),
-                                                    (function.end - function.start).value);
+  const auto limit = static_cast<std::size_t>(std::min<std::uint64_t>(
+      offset + Disassembler::max_length(), (function.end - function.start).value));
   std::vector<std::byte> bytes(limit - walked.reached);
   const std::size_t base = walked.reached;
   bytes.resize(code_.read(function.start + ByteCount{base}, bytes));

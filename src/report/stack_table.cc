@@ -10,7 +10,7 @@ std::size_t StackTable::Hash::operator()(const FlatKey& key) const {
   constexpr unsigned kHalf = 32;
   std::uint64_t hash = kOffset;
   for (const std::uint64_t word : key) hash = (hash ^ word) * kPrime;
-  return hash ^ (hash >> kHalf);
+  return static_cast<std::size_t>(hash ^ (hash >> kHalf));
 }
 
 void StackTable::flatten(const StackKey& key) {

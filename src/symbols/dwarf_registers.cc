@@ -10,7 +10,7 @@ std::optional<DwarfRegisters> to_dwarf_registers(const UserRegisters& registers)
     if (!value) return std::nullopt;
     result.values[result.count++] = *value;
   }
-  result.stack_pointer = result.values[numbering.stack_pointer];
+  result.stack_pointer = result.values[static_cast<std::size_t>(numbering.stack_pointer)];
   if (numbering.instruction_pointer) {
     result.instruction_pointer = registers.get(*numbering.instruction_pointer);
     if (!result.instruction_pointer) return std::nullopt;

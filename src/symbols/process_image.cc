@@ -197,7 +197,8 @@ std::size_t ImageCode::read(RemoteAddress address, std::span<std::byte> destinat
       continue;
     const std::uint64_t offset = address.value() - bias - segment.p_vaddr;
     if (offset >= segment.p_filesz) continue;
-    const std::size_t count = std::min<std::size_t>(destination.size(), segment.p_filesz - offset);
+    const auto count = static_cast<std::size_t>(
+        std::min<std::uint64_t>(destination.size(), segment.p_filesz - offset));
     const Elf_Data* const data = elf_getdata_rawchunk(
         elf, static_cast<std::int64_t>(segment.p_offset + offset), count, ELF_T_BYTE);
     if (data == nullptr || data->d_buf == nullptr) return 0;

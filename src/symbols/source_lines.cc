@@ -39,7 +39,8 @@ SourceLine call_site(Dwarf_Die& unit, Dwarf_Die& inlined) {
       dwarf_formudata(&attribute, &file) == 0 &&
       dwarf_diecu(&inlined, &numbering, nullptr, nullptr) != nullptr &&
       dwarf_getsrcfiles(&numbering, &files, &count) == 0 && file < count) {
-    source.file = absolute_path(unit, dwarf_filesrc(files, file, nullptr, nullptr));
+    source.file =
+        absolute_path(unit, dwarf_filesrc(files, static_cast<std::size_t>(file), nullptr, nullptr));
   }
   if (dwarf_attr(&inlined, DW_AT_call_line, &attribute) != nullptr &&
       dwarf_formudata(&attribute, &line) == 0) {

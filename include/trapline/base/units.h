@@ -5,6 +5,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 
 namespace trapline {
@@ -23,6 +24,12 @@ using CpuId = Quantity<struct CpuIdTag, std::uint32_t>;
 using ProcessId = Quantity<struct ProcessIdTag, std::int32_t>;  // a thread group, as Linux's tgid
 using ThreadId = Quantity<struct ThreadIdTag, std::int32_t>;    // one thread, as Linux's tid
 using SlotIndex = Quantity<struct SlotIndexTag, std::uint8_t>;  // one debug register pair
+
+// The size of something that lies in this process's own memory: where addresses have 32 bits, a
+// length of another process's or of a file may be more than a size can say.
+[[nodiscard]] constexpr std::size_t size_of_own(ByteCount length) {
+  return static_cast<std::size_t>(length.value);
+}
 
 inline constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
 inline constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;

@@ -154,8 +154,7 @@ MemoryValue SampleBuilder::read_value(const Subject& subject, RemoteMemory& memo
   }
   std::array<std::byte, kMaxValue.value> bytes{};
   if (length > kMaxValue ||
-      memory.read(address, std::span(bytes).first(static_cast<std::size_t>(length.value))) !=
-          length.value)
+      memory.read(address, std::span(bytes).first(size_of_own(length))) != length.value)
     return {};
   MemoryValue value;
   for (std::size_t i = 0; i < length.value; ++i)

@@ -32,7 +32,7 @@ MemoryValue read_value(ProcessId pid, RemoteAddress address, ByteCount length) {
   std::uint64_t bits = 0;
   if (length.value > sizeof bits) return {};
   linux_port::RemoteMemory memory(pid);
-  const auto bytes = std::as_writable_bytes(std::span(&bits, 1)).first(length.value);
+  const auto bytes = std::as_writable_bytes(std::span(&bits, 1)).first(size_of_own(length));
   if (memory.read(address, bytes) != bytes.size()) return {};
   return {bits, Certainty::approximate};
 }

@@ -42,7 +42,7 @@ ValueTracker::Range ValueTracker::value_range(const Hit& hit, RemoteAddress star
 
 MemoryValue ValueTracker::read_now(const Range& range, Certainty certainty) {
   std::array<std::byte, kWordBytes> bytes{};
-  const auto wanted = std::span(bytes).first(range.length.value);
+  const auto wanted = std::span(bytes).first(size_of_own(range.length));
   if (memory_.read(range.address, wanted) != wanted.size()) return {};
   return {little_endian(wanted), certainty};
 }

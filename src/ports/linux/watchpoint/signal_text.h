@@ -59,7 +59,7 @@ class SignalText {
     std::array<char, 20> digits;  // 2^64 has as many
     std::size_t count = 0;
     do {
-      digits[count++] = kDigits[value % base];
+      digits[count++] = kDigits[static_cast<std::size_t>(value % base)];
       value /= base;
     } while (value != 0);
     while (count > 0) put(digits[--count]);

@@ -48,7 +48,7 @@ void unblock_faults() {
 
 std::uint64_t WatchTable::own_mark() const {
   constexpr unsigned kAlignedBits = 3;
-  return (reinterpret_cast<std::uintptr_t>(this) >> kAlignedBits) << kMarkShift;
+  return std::uint64_t{reinterpret_cast<std::uintptr_t>(this) >> kAlignedBits} << kMarkShift;
 }
 
 std::uint64_t WatchTable::number_of(Place place, std::size_t slot) const {
@@ -167,9 +167,9 @@ void WatchTable::tell(Entry& entry, std::size_t slot, const PerfTrap& trap,
   };
   WatchpointHit hit;
   hit.address = pointer_to(watch.request.address);
-  hit.length = watch.request.length.value;
+  hit.length = size_of_own(watch.request.length);
   hit.part = pointer_to(fired.address);
-  hit.part_length = fired.length.value;
+  hit.part_length = size_of_own(fired.length);
   hit.access = watch.request.access;
   if (is_known) {
     hit.old_bytes = old_bytes.all();

@@ -40,7 +40,7 @@ std::optional<std::uint64_t> copy(const void* from, std::size_t length) {
 std::optional<std::uint64_t> read_watched(const SlotRequest& slot) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the request names it by number.
   auto* const from = reinterpret_cast<void*>(static_cast<std::uintptr_t>(slot.address.value()));
-  const std::size_t length = slot.length.value;
+  const std::size_t length = size_of_own(slot.length);
   if (slot.access != Access::write) return read_by_the_kernel(from, length);
   switch (length) {
     case sizeof(std::uint8_t):

@@ -24,8 +24,8 @@ class ObjectBytes {
   void append(std::optional<std::uint64_t> value, const SlotRequest& slot) {
     is_complete_ = is_complete_ && value.has_value();
     const std::uint64_t bits = value.value_or(0);
-    std::memcpy(bytes_.data() + length_, &bits, slot.length.value);
-    length_ += slot.length.value;
+    std::memcpy(bytes_.data() + length_, &bits, size_of_own(slot.length));
+    length_ += size_of_own(slot.length);
   }
   // Every slot has been read, and there was one.
   [[nodiscard]] bool is_complete() const { return is_complete_ && length_ != 0; }
