@@ -1,7 +1,6 @@
 #include "symbols/unwind_shapes.h"
 
 #include <execinfo.h>
-#include <sys/ucontext.h>
 #include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -13,37 +12,13 @@
 #include <cstring>
 #include <thread>
 
+#include "native_machine.h"
+#include "symbols/context_registers.h"
+
 namespace trapline::symbols {
 namespace {
 
 Capture* current = nullptr;
-
-void set(UserRegisters& registers, X86Register name, greg_t value) {
-  registers.set(static_cast<std::size_t>(name), static_cast<std::uint64_t>(value));
-}
-
-UserRegisters to_user_registers(const mcontext_t& context) {
-  const auto& general = context.gregs;
-  UserRegisters registers;
-  set(registers, X86Register::ax, general[REG_RAX]);
-  set(registers, X86Register::bx, general[REG_RBX]);
-  set(registers, X86Register::cx, general[REG_RCX]);
-  set(registers, X86Register::dx, general[REG_RDX]);
-  set(registers, X86Register::si, general[REG_RSI]);
-  set(registers, X86Register::di, general[REG_RDI]);
-  set(registers, X86Register::bp, general[REG_RBP]);
-  set(registers, X86Register::sp, general[REG_RSP]);
-  set(registers, X86Register::ip, general[REG_RIP]);
-  set(registers, X86Register::r8, general[REG_R8]);
-  set(registers, X86Register::r9, general[REG_R9]);
-  set(registers, X86Register::r10, general[REG_R10]);
-  set(registers, X86Register::r11, general[REG_R11]);
-  set(registers, X86Register::r12, general[REG_R12]);
-  set(registers, X86Register::r13, general[REG_R13]);
-  set(registers, X86Register::r14, general[REG_R14]);
-  set(registers, X86Register::r15, general[REG_R15]);
-  return registers;
-}
 
 // What a collector sees of this thread here, and what the C library says its stack is.
 __attribute__((noinline)) void capture() {
@@ -51,11 +26,11 @@ __attribute__((noinline)) void capture() {
   static ucontext_t context;
   static std::array<void*, 256> frames;
   getcontext(&context);
-  current->registers = to_user_registers(context.uc_mcontext);
+  current->registers = registers_of(context);
   // By the kernel, as a collector gets it: it stops where the stack ends, which may be sooner.
   current->stack.resize(current->stack_bytes);
   const iovec copy{current->stack.data(), current->stack.size()};
-  const iovec stack{reinterpret_cast<void*>(context.uc_mcontext.gregs[REG_RSP]),
+  const iovec stack{reinterpret_cast<void*>(*current->registers.get(native::kStackPointer)),
                     current->stack_bytes};
   const ssize_t copied = ::process_vm_readv(::getpid(), &copy, 1, &stack, 1, 0);
   current->stack.resize(copied < 0 ? 0 : static_cast<std::size_t>(copied));

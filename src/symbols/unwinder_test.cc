@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "native_machine.h"
 #include "symbols/unwind_shapes.h"
 
 namespace trapline::symbols {
@@ -107,15 +108,15 @@ TEST_F(UnwinderTest, MissingRegistersGiveNoStack) {
   Capture capture;
   capture_recursion(capture, 2);
   UserRegisters registers = capture.registers;
-  registers.captured &= ~(std::uint64_t{1} << static_cast<unsigned>(X86Register::sp));
+  registers.captured &= ~(std::uint64_t{1} << native::kStackPointer);
   EXPECT_TRUE(unwinder_->unwind(registers, capture.stack).empty());
 }
 
 TEST_F(UnwinderTest, WildRegistersEndTheWalk) {
   Capture capture;
   capture_recursion(capture, 2);
-  capture.registers.set(static_cast<std::size_t>(X86Register::ip), 0x10);
-  capture.registers.set(static_cast<std::size_t>(X86Register::bp), 0x20);
+  capture.registers.set(native::kInstructionPointer, 0x10);
+  capture.registers.set(native::kFramePointer, 0x20);
   EXPECT_TRUE(unwind(capture).empty());
 }
 

@@ -312,7 +312,7 @@ class FakeKernel {
   void live(double steps) {
     std::poisson_distribution<int> count(steps);
     for (int left = count(random_); left > 0; --left) {
-      const std::uint64_t choice = random_() % (kCpus + 1);
+      const auto choice = static_cast<std::size_t>(random_() % (kCpus + 1));
       if (choice < kCpus) {
         step(cpus_[choice]);
       } else {

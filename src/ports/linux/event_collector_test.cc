@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "native_machine.h"
 #include "ports/linux/perf_clock.h"
 #include "ports/linux/perf_test_support.h"
 #include "ports/linux/proc_fs.h"
@@ -108,14 +109,14 @@ TEST_P(EventCollector, OneWriteIsOneHitWithItsOrigin) {
   EXPECT_STREQ(hit.comm.data(), "the writer");
   EXPECT_GE(hit.time, before);
   EXPECT_LE(hit.time, after);
-  EXPECT_EQ(recorded.sample.registers.get(X86Register::ip), hit.trap_ip.value());
-  EXPECT_EQ(recorded.sample.registers.get(X86Register::di), 42U);
+  EXPECT_EQ(recorded.sample.registers.get(native::kInstructionPointer), hit.trap_ip.value());
+  EXPECT_EQ(recorded.sample.registers.get(native::kFirstArgument), 42U);
   ASSERT_FALSE(recorded.callers.empty());
   EXPECT_TRUE(lies_in(recorded.callers.front(), call_write_word));
 }
 
 TEST_P(EventCollector, EveryLengthAndEverySlotReportsItsOwnAddress) {
-  for (const std::uint64_t length : {1U, 2U, 4U, 8U, 32U}) {
+  for (const std::size_t length : {1U, 2U, 4U, 8U, 32U}) {
     TargetProcess target([length](SharedPage& page) {
       page.ready = 1;
       if (wait_for(page.stage, 1)) {
@@ -134,8 +135,8 @@ TEST_P(EventCollector, EveryLengthAndEverySlotReportsItsOwnAddress) {
     ASSERT_TRUE(wait_for(target.shared().ready, 2));
     EXPECT_TRUE(stop_cleanly(*collector, sink, target.pid())) << length;
     ASSERT_EQ(sink.hits.size(), length);
-    for (std::uint64_t i = 0; i < length; ++i) {
-      const std::uint64_t slot_length = std::min<std::uint64_t>(length, 8);
+    for (std::size_t i = 0; i < length; ++i) {
+      const std::size_t slot_length = std::min<std::size_t>(length, 8);
       EXPECT_EQ(sink.hits[i].sample.hit.address,
                 RemoteAddress::of_local(words) + ByteCount{i / slot_length * slot_length});
       EXPECT_EQ(sink.hits[i].sample.hit.length.value, slot_length);
@@ -323,7 +324,8 @@ TEST_P(EventCollector, AWriteByASystemCallShowsWhoMadeTheCall) {
   EXPECT_FALSE(recorded.kernel_stack.empty());
   EXPECT_NE(recorded.kernel_stack.front(), recorded.sample.hit.trap_ip);
   ASSERT_TRUE(recorded.sample.user_ip.has_value());
-  EXPECT_EQ(recorded.sample.user_ip->value(), recorded.sample.registers.get(X86Register::ip));
+  EXPECT_EQ(recorded.sample.user_ip->value(),
+            recorded.sample.registers.get(native::kInstructionPointer));
 }
 
 TEST_P(EventCollector, AFunctionWatchedForExecutionShowsItsImmediateCaller) {

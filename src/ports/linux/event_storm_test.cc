@@ -14,6 +14,7 @@
 #include <tuple>
 #include <vector>
 
+#include "native_machine.h"
 #include "ports/linux/perf_clock.h"
 #include "ports/linux/perf_test_support.h"
 
@@ -46,7 +47,7 @@ void write_number(SharedPage& page, std::size_t word_count) {
   const std::uint64_t number = page.writes.fetch_add(1) + 1;
   for (std::size_t i = 0; i < word_count; ++i) {
     // From a known register, so that the hit tells the number.
-    asm volatile("movq %1, %0" : "=m"(words[i]) : "D"(number));
+    native::store_first_argument(words[i], number);
   }
 }
 
@@ -78,7 +79,7 @@ std::multiset<std::uint64_t> numbers_seen(const std::vector<RecordedHit>& hits,
   std::multiset<std::uint64_t> numbers;
   for (const RecordedHit& hit : hits) {
     if (hit.sample.hit.address == address)
-      numbers.insert(hit.sample.registers.get(X86Register::di).value_or(0));
+      numbers.insert(hit.sample.registers.get(native::kFirstArgument).value_or(0));
   }
   return numbers;
 }

@@ -112,8 +112,7 @@ TEST_P(LaunchLinkingTest, WaitsAtEntryPointWithItsInstructionInPlace) {
   EXPECT_EQ(run_to_end(*command), 21);
 }
 
-INSTANTIATE_TEST_SUITE_P(Linking, LaunchLinkingTest,
-                         ::testing::Values("pie", "no_pie", "static", "static_pie"));
+INSTANTIATE_TEST_SUITE_P(Linking, LaunchLinkingTest, ::testing::Values(LAUNCH_TEST_LINKINGS));
 
 TEST_F(LaunchTest, CommandIsFoundInPathAndGetsItsArguments) {
   auto command = LaunchedCommand::start({"sh", "-c", "test \"$1\" = 'a b' && exit 7", "sh", "a b"});

@@ -28,7 +28,8 @@ class FakeRing {
   }
   bool write(const std::vector<std::byte>& record) {
     if (page_->data_head + record.size() - page_->data_tail > data_.size()) return false;
-    for (const std::byte byte : record) data_[page_->data_head++ % data_.size()] = byte;
+    for (const std::byte byte : record)
+      data_[static_cast<std::size_t>(page_->data_head++ % data_.size())] = byte;
     return true;
   }
   bool write_at(std::uint64_t time, std::uint64_t id = 1) {

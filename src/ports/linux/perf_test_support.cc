@@ -13,7 +13,7 @@
 #include <new>
 #include <thread>
 
-#include "trapline/port/debug_architecture.h"
+#include "ports/linux/native_architecture.h"
 
 namespace trapline::linux_port::testing {
 namespace {
@@ -105,7 +105,7 @@ bool pump(Collector& collector, SampleSink& sink, const std::function<bool()>& d
 
 Plan plan_for(const volatile void* address, std::uint64_t length, Access access) {
   const auto plan = make_plan(Request{RemoteAddress::of_local(address), ByteCount{length}, access},
-                              x86_64_debug_architecture());
+                              native_debug_architecture());
   if (!plan) {
     std::fprintf(stderr, "no plan\n");
     std::abort();

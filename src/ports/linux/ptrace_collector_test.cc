@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "native_machine.h"
 #include "ports/linux/native_architecture.h"
 #include "ports/linux/proc_fs.h"
 #include "ports/linux/ptrace_test_target.h"
@@ -100,7 +101,7 @@ TEST_F(PtraceCollectorTest, WriteIsReportedWithWhoAndValue) {
   EXPECT_EQ(hit.length, ByteCount{8});
   EXPECT_EQ(hit.new_value, (MemoryValue{42, Certainty::exact}));
   EXPECT_EQ(hit.old_value.certainty, Certainty::unknown);
-  EXPECT_EQ(sink_.hits[0].registers.get(X86Register::ip), hit.trap_ip.value());
+  EXPECT_EQ(sink_.hits[0].registers.get(native::kInstructionPointer), hit.trap_ip.value());
   EXPECT_EQ(sink_.lost, 0U);
   const TargetEvent* exit = sink_.find(Kind::process_exited);
   ASSERT_NE(exit, nullptr);
@@ -182,13 +183,20 @@ TEST_F(PtraceCollectorTest, OnlyTheThreadThatWasAskedForIsWatched) {
 
 TEST_F(PtraceCollectorTest, SignalsOfTheProgramAreItsOwn) {
   TestTarget target([] {
-    const auto count = [](int) { page->signals.fetch_add(1); };
-    for (const int number : {SIGUSR1, SIGTRAP, SIGSEGV}) ::signal(number, count);
+    struct sigaction count{};
+    count.sa_flags = SA_SIGINFO;
+    count.sa_sigaction = [](int number, siginfo_t* info, void* context) {
+      page->signals.fetch_add(1);
+      const bool is_of_an_instruction = info->si_code > 0;
+      if (number == SIGTRAP && is_of_an_instruction)
+        native::go_on_behind_breakpoint(*static_cast<ucontext_t*>(context));
+    };
+    for (const int number : {SIGUSR1, SIGTRAP, SIGSEGV}) ::sigaction(number, &count, nullptr);
     page->ready = 1;
     await(page->go, 1);
     ::raise(SIGTRAP);
     write_watched(2);
-    __asm__ volatile("int3");
+    native::break_here();
     ::kill(::getpid(), SIGUSR1);
     ::raise(SIGSEGV);
     write_watched(2);

@@ -22,7 +22,8 @@ class FakeStack final : public MemoryReader {
   [[nodiscard]] std::size_t read(RemoteAddress address, std::span<std::byte> to) override {
     const std::uint64_t end = kBase + words_.size() * sizeof(std::uint64_t);
     if (address.value() < kBase || address.value() >= end) return 0;
-    const std::size_t count = std::min<std::uint64_t>(to.size(), end - address.value());
+    const auto count =
+        static_cast<std::size_t>(std::min<std::uint64_t>(to.size(), end - address.value()));
     std::memcpy(to.data(),
                 reinterpret_cast<const std::byte*>(words_.data()) + (address.value() - kBase),
                 count);
@@ -31,7 +32,7 @@ class FakeStack final : public MemoryReader {
 
  private:
   static std::size_t index_of(std::uint64_t address) {
-    return (address - kBase) / sizeof(std::uint64_t);
+    return static_cast<std::size_t>((address - kBase) / sizeof(std::uint64_t));
   }
   std::vector<std::uint64_t> words_;
 };

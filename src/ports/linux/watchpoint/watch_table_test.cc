@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "native_machine.h"
 #include "ports/linux/fault/fault_test_support.h"
 #include "ports/linux/watchpoint/simulated_trap.h"
 #include "trapline/port/debug_architecture.h"
@@ -284,7 +285,7 @@ TEST(ForeignTrap, GoesToTheDispositionThatWasThere) {
             kTrap);
   EXPECT_EQ(outcome([] {
               (void)take_traps();
-              __asm__ volatile("int3");
+              native::break_here();
             }),
             kTrap);
   EXPECT_EQ(outcome([] {
@@ -297,7 +298,7 @@ TEST(ForeignTrap, GoesToTheDispositionThatWasThere) {
   EXPECT_EQ(outcome([] {
               std::signal(SIGTRAP, SIG_IGN);
               (void)take_traps();
-              __asm__ volatile("int3");
+              native::break_here();
             }),
             kTrap);
 }
@@ -312,7 +313,7 @@ TEST(ForeignTrap, GoesToTheHandlerThatWasThere) {
   EXPECT_EQ(outcome([] {
               std::signal(SIGTRAP, [](int) { ::_exit(41); });
               (void)take_traps();
-              __asm__ volatile("int3");
+              native::break_here();
             }),
             "exit 41");
 }

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "native_machine.h"
 #include "trapline/linux/watchpoint.h"
 
 namespace trapline::linux_port {
@@ -43,8 +44,14 @@ void store(std::uint64_t value) {
   word.store(value, std::memory_order_relaxed);
 }
 
+// For instructions that are written out.
+volatile std::uint64_t& plain_word() {
+  static_assert(sizeof word == sizeof(std::uint64_t));
+  return reinterpret_cast<volatile std::uint64_t&>(word);
+}
+
 [[gnu::noinline]] void store_here(std::uint64_t value) {
-  asm volatile("movq %1, %0" : "=m"(word) : "r"(value));
+  native::store_first_argument(plain_word(), value);
 }
 
 TEST(WatchpointHits, AreToldInTheThreadThatWroteBeforeItGoesOn) {
@@ -288,14 +295,7 @@ TEST(WatchpointHits, SurviveAFramePointerThatIsNone) {
   Kept kept;
   const auto watch = Watchpoint::create(word, Access::write, kept.handler());
   ASSERT_TRUE(watch) << advice_on(watch.error());
-  asm volatile(
-      "pushq %%rbp\n"
-      "movq $0x123456789, %%rbp\n"
-      "movq $9, %0\n"
-      "popq %%rbp\n"
-      : "=m"(word)
-      :
-      : "memory");
+  native::store_without_frame(plain_word(), 9);
   EXPECT_EQ(kept.hits, 1U);
   EXPECT_EQ(kept.caller, 0U);
   EXPECT_EQ(kept.new_value, 9U);

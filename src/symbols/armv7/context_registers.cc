@@ -1,0 +1,16 @@
+#include "symbols/context_registers.h"
+
+#include <cstddef>
+
+namespace trapline::symbols {
+
+UserRegisters registers_of(const ucontext_t& context) {
+  // struct sigcontext of asm/sigcontext.h: r0 to r15, one behind the other.
+  const unsigned long* const general = &context.uc_mcontext.arm_r0;
+  UserRegisters registers;
+  for (std::size_t number = 0; number <= static_cast<std::size_t>(ArmRegister::pc); ++number)
+    registers.set(number, general[number]);
+  return registers;
+}
+
+}  // namespace trapline::symbols
