@@ -152,7 +152,7 @@ guarded_copies:
 .Lby_64:
   _CET_ENDBR
   cmp $64, %rdx
-  jb .Lbelow_64
+  jbe .Lup_to_64
   copy_by 64, vmovdqu64, %zmm16, %zmm17, %zmm18, %zmm19, %zmm20, %zmm21, %zmm22, %zmm23
 
   .balign 64
@@ -169,8 +169,9 @@ guarded_copies:
   jb .Lbelow_16
   copy_by 16, movups, %xmm0, %xmm1, %xmm2, %xmm3, %xmm4, %xmm5, %xmm6, %xmm7
 
-  // Two overlapping parts, or one byte.
-.Lbelow_64:
+  // Two overlapping parts, or one byte. Of 64 bytes too: one vector that begins anywhere lies across two cache
+  // lines, and would be copied twice.
+.Lup_to_64:
   cmp $32, %rdx
   jb .Lbelow_32
   two_parts vmovdqu64, 32, %ymm16, %ymm17
