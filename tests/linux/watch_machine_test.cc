@@ -12,7 +12,6 @@
 #include <fstream>
 #include <functional>
 #include <map>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -20,6 +19,7 @@
 
 #include "ports/linux/cpu_hotplug_test_support.h"
 #include "ports/linux/proc_fs.h"
+#include "tests/linux/cpu_writer.h"
 #include "tests/linux/watch_fixture.h"
 
 namespace trapline::testing {
@@ -296,32 +296,6 @@ TEST_P(WatchMachine, UserWithoutTheRightIsToldWhichItIs) {
 
 // --- CPUs that come and go ---
 
-struct Write {
-  std::uint64_t value = 0;
-  std::uint64_t begin = 0;
-  std::uint64_t end = 0;
-  unsigned cpu = 0;
-};
-
-class CpuWriter {
- public:
-  CpuWriter() : process_({CPU_WRITER_PROGRAM, std::to_string(kSpareCpu.value)}) {
-    EXPECT_EQ(process_.read_line(), "ready");
-  }
-  [[nodiscard]] pid_t pid() const { return process_.pid(); }
-  [[nodiscard]] std::vector<Write> finish() {
-    process_.close_stdin();
-    std::istringstream lines(process_.wait().out);
-    std::vector<Write> writes;
-    for (Write write; lines >> write.value >> write.begin >> write.end >> write.cpu;)
-      writes.push_back(write);
-    return writes;
-  }
-
- private:
-  ChildProcess process_;
-};
-
 // Makes the kernel fail at one of its own states while it takes CPU 1 down
 // (Documentation/core-api/cpu_hotplug.rst, "Testing of hotplug states").
 class FailingCpu {
@@ -371,16 +345,12 @@ INSTANTIATE_TEST_SUITE_P(Collectors, WatchThroughHotplug, ::testing::Values("bpf
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(WatchThroughHotplug, WatchOfAProcessMissesNothing) {
-  CpuWriter writer;
+  CpuWriter writer(kSpareCpu.value);
   Watch watch({"counter", "-p", std::to_string(writer.pid()), "--collector", GetParam()});
   cycle(hotplug_cycles());
   const auto writes = writer.finish();
   const auto result = watch.finish();
-  ASSERT_FALSE(result.hits.empty());
-  // From the first hit on, every write is one.
-  const std::uint64_t first = result.hits.front()["new"];
-  EXPECT_EQ(result.hits.size(), writes.size() + 1 - first);
-  EXPECT_EQ(result.end["lost"], 0);
+  expect_none_missed(writes, result);
   EXPECT_GT(
       std::ranges::count_if(writes, [](const Write& it) { return it.cpu == kSpareCpu.value; }), 0)
       << "nothing was written on the CPU that went away";
@@ -388,7 +358,7 @@ TEST_P(WatchThroughHotplug, WatchOfAProcessMissesNothing) {
 
 // The kernel takes part of the CPU down, its perf events too, and changes its mind.
 TEST_P(WatchThroughHotplug, CpuThatTheKernelKeptAfterAllIsWatchedAgain) {
-  CpuWriter writer;
+  CpuWriter writer(kSpareCpu.value);
   Watch watch(everywhere(std::string(CPU_WRITER_PROGRAM) + ":counter"));
   std::this_thread::sleep_for(600ms);
   if (!FailingCpu::take_down())
@@ -429,7 +399,7 @@ TEST_P(WatchThroughHotplug, OldValueIsLeftOutOfTheFirstHitAfterAGap) {
 
 TEST_P(WatchThroughHotplug, WatchOfTheMachineMissesNothingOutsideItsGaps) {
   const int cycles = hotplug_cycles();
-  CpuWriter writer;
+  CpuWriter writer(kSpareCpu.value);
   Watch watch(everywhere(std::string(CPU_WRITER_PROGRAM) + ":counter"));
   const std::size_t events = events_of(watch.process().pid());
   cycle(cycles);
