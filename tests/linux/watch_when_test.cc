@@ -99,9 +99,7 @@ TEST_P(WatchWhen, EveryHitIsShownOrRejectedWhereThreadsRace) {
   const auto result = watch.interrupt();
   EXPECT_EQ(result.end["lost"], 0);
   EXPECT_EQ(result.end["hits"], result.hits.size());
-  // Where threads race, an emulator misses a hit now and then.
-  EXPECT_LE(result.hits.size() + result.end["filtered"].get<std::size_t>(), 400U);
-  EXPECT_GE(result.hits.size() + result.end["filtered"].get<std::size_t>(), 390U);
+  EXPECT_EQ(result.hits.size() + result.end["filtered"].get<std::size_t>(), 400U);
   for (const auto& hit : result.hits) EXPECT_EQ(hit.value("new", 1) % 2, 1) << hit.dump();
 }
 
