@@ -275,6 +275,17 @@ TEST(WatchOfTheMachine, IsLeftToBpfElsewhere) {
   EXPECT_EQ(watch.start()["collector"], "bpf") << watch.start()["notes"];
 }
 
+TEST(WatchOfTheMachine, IsLeftToBpfOfTheKernelsMemoryToo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may watch the whole machine here";
+  const auto result =
+      run({TRAPLINE_COMMAND, "watch", "jiffies", "-a", "--duration", "0.2", "-f", "json"});
+  if (result.status == 1 && result.err.find("CONFIG_KALLSYMS_ALL") != std::string::npos)
+    GTEST_SKIP() << result.err;
+  ASSERT_EQ(result.status, 0) << result.err;
+  const auto start = nlohmann::json::parse(result.out.substr(0, result.out.find('\n')));
+  EXPECT_EQ(start["collector"], "bpf") << start["notes"];
+}
+
 TEST_P(WatchMachine, WhatCannotBeFoundIsExplained) {
   const auto name = run({TRAPLINE_COMMAND, "watch", "no_such_thing_anywhere", "-a"});
   EXPECT_EQ(name.status, 1);

@@ -175,12 +175,7 @@ Result<InstalledCollector> install_collector(const WatchOptions& options,
 
 Result<InstalledCollector> install_machine_collector(const WatchOptions& options,
                                                      const MachineObject& found) {
-  const auto try_to_install = [&](const Candidate& candidate) -> Result<InstalledCollector> {
-    if (found.in_kernel && options.collector == CollectorChoice::automatic &&
-        candidate.choice == CollectorChoice::bpf)
-      return fail(ErrorCode::not_supported,
-                  "what it tells of the kernel's own memory is not tested enough: --collector bpf "
-                  "takes it all the same");
+  const auto try_to_install = [&](const Candidate& candidate) {
     std::unique_ptr<linux_port::Collector> made;
     if (found.file) {
       made = std::make_unique<FileCollector>(candidate.make_for_machine(), *found.file,
