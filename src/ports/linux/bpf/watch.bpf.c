@@ -49,6 +49,8 @@ struct {
   __type(key, __u32);
   __type(value, __u32);
 } sharers SEC(".maps");
+/* How many, so that a hit looks for one only where there is one. */
+__u64 sharer_count;
 
 /* The process watched first runs another program, or has ended. */
 __u64 first_has_left;
@@ -139,12 +141,36 @@ static __always_inline void unfollow(__u32 pid) {
   }
 }
 
-/* What it wrote into memory that was not its own was perhaps no hit. */
-static __always_inline void stop_sharing(__u32 pid) {
+/* The process whose memory that of `pid` is. */
+static __always_inline __u32 owner_of_memory(__u32 pid) {
+  if (sharer_count == 0) return pid;
   const __u32* owner = bpf_map_lookup_elem(&sharers, &pid);
-  if (owner == NULL) return;
-  forget_values(*owner);
-  bpf_map_delete_elem(&sharers, &pid);
+  return owner != NULL ? *owner : pid;
+}
+
+/* Whether its hits are ours, too. */
+static __always_inline int sharers_are_followed(void) {
+  return config.whole_machine || config.follows_children;
+}
+
+static __always_inline void start_sharing(__u32 pid, __u32 parent) {
+  const __u32 owner = owner_of_memory(parent);
+  if (bpf_map_update_elem(&sharers, &pid, &owner, BPF_NOEXIST) != 0) {
+    __sync_fetch_and_add(&lost_tasks, 1);
+    return;
+  }
+  __sync_fetch_and_add(&sharer_count, 1);
+}
+
+static __always_inline void stop_sharing(__u32 pid) {
+  if (sharer_count == 0) return;
+  const __u32* found = bpf_map_lookup_elem(&sharers, &pid);
+  if (found == NULL) return;
+  const __u32 owner = *found;
+  if (bpf_map_delete_elem(&sharers, &pid) != 0) return;
+  /* What it wrote was perhaps no hit. */
+  if (!sharers_are_followed()) forget_values(owner);
+  __sync_fetch_and_sub(&sharer_count, 1);
 }
 
 /* --- at a hit --- */
@@ -200,7 +226,7 @@ static __always_inline void read_values(struct trapline_facts* facts, __u32 slot
   const struct trapline_slot place = slot_at(slot);
   const __u32 length = place.value_length;
   if (length == 0 || length > sizeof(__u64)) return;
-  struct trapline_shadow* shadow = find_shadow(facts->pid, place.shadow);
+  struct trapline_shadow* shadow = find_shadow(owner_of_memory(facts->pid), place.shadow);
   if (shadow == NULL) return;
   facts->is_first = shadow->state == TRAPLINE_BEFORE_FIRST;
   if (config.filter.needs_values) announce(facts, shadow);
@@ -211,7 +237,9 @@ static __always_inline void read_values(struct trapline_facts* facts, __u32 slot
   }
   facts->new_value = value;
   facts->new_known = 1;
-  facts->old_known = shadow->state == TRAPLINE_KNOWN;
+  /* Somebody may write to this memory without a hit, where there are sharers that are not followed. */
+  facts->old_known =
+      shadow->state == TRAPLINE_KNOWN && (sharer_count == 0 || sharers_are_followed());
   if (config.whole_machine) {
     if (place.epoch == 0 || shadow->epoch != place.epoch) facts->old_known = 0;
     shadow->epoch = place.epoch;
@@ -338,10 +366,8 @@ int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
                                         .parent_tid = parent->pid};
   if (!is_followed(record.parent_pid)) return 0;
   const int is_process = record.pid != record.parent_pid;
-  if (is_process && child->mm != NULL && child->mm == parent->mm) {
-    forget_values(record.parent_pid);
-    remember(&sharers, &record.pid, &record.parent_pid);
-  }
+  if (is_process && child->mm != NULL && child->mm == parent->mm)
+    start_sharing(record.pid, record.parent_pid);
   if (is_process && config.follows_children) {
     const __u8 yes = 1;
     remember(&followed, &record.pid, &yes);
