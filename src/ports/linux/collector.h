@@ -207,7 +207,8 @@ class Collector {
 
   // Takes the slots out of every thread, delivers the rest, and accounts for every hit: after it,
   // hits delivered, rejected, tallied and reported lost are the number of hits there were, unless
-  // on_lost_uncounted says otherwise. The target runs on.
+  // on_lost_uncounted says otherwise. With bpf and reads watched, one for which the kernel had no
+  // turn for the program is in none of them: its own reads are counted there. The target runs on.
   // Idempotent.
   virtual void stop(SampleSink& sink) = 0;
 };

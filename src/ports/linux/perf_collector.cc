@@ -217,9 +217,7 @@ class PerfCollector final : public PerfSessionCollector<PerfSession> {
  public:
   [[nodiscard]] Result<InstallReport> install(const TargetScope& scope, const Plan& plan,
                                               const CollectorOptions& options) override {
-    if (session_)
-      return fail(ErrorCode::wrong_state,
-                  "a collector installs one watch: make another collector for another watch");
+    if (auto unused = check_is_unused(); !unused) return std::unexpected(std::move(unused.error()));
     auto target = FollowedTarget::open(scope);
     if (!target) return std::unexpected(std::move(target.error()));
     auto installed = install_perf(scope, plan, options);

@@ -205,9 +205,7 @@ class PerfMachineCollector final
   [[nodiscard]] Result<InstallReport> install(const TargetScope& /*the whole machine*/,
                                               const Plan& plan,
                                               const CollectorOptions& options) override {
-    if (session_)
-      return fail(ErrorCode::wrong_state,
-                  "a collector installs one watch: use add for another plan");
+    if (auto unused = check_is_unused(); !unused) return std::unexpected(std::move(unused.error()));
     const auto possible = possible_cpus();
     if (!possible) return std::unexpected(possible.error());
     auto rings = PerfCpuRings::create(*possible, options.ring_bytes);

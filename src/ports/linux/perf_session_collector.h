@@ -37,6 +37,13 @@ class PerfSessionCollector : public Interface {
   }
 
  protected:
+  // Errors: wrong_state if a watch was installed already.
+  [[nodiscard]] Result<void> check_is_unused() const {
+    if (!session_) return {};
+    return fail(ErrorCode::wrong_state,
+                "a collector installs one watch: make another collector for another watch");
+  }
+
   std::unique_ptr<Session> session_;
 };
 

@@ -23,8 +23,9 @@ struct InstalledCollector {
                                                                  const WatchedObject& object);
 
 // Tests that a debug register fires here, then installs the object's plan. With
-// CollectorChoice::automatic the next collector is taken when one is forbidden or missing (never
-// when slots are taken: they share them), and the notes say so.
+// CollectorChoice::automatic the next collector is taken when one is forbidden or missing, or finds
+// no register free (an earlier ptrace session may keep some that ptrace can use), and the notes say
+// so.
 [[nodiscard]] Result<InstalledCollector> install_collector(const WatchOptions& options,
                                                            const linux_port::TargetScope& scope,
                                                            const WatchedObject& object);

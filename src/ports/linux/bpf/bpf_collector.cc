@@ -154,6 +154,7 @@ bool BpfSession::is_born_incomplete(const BpfTask& birth) const {
 void BpfSession::look_again(SampleSink& sink) {
   wants_look_ = false;
   const auto watched = installed_.events.watch_all();
+  if (!watched) wants_look_ = true;  // those behind the error are not watched yet
   if (!watched || watched->was_incomplete || !watched->notes.empty()) sink.on_lost_uncounted();
 }
 
@@ -190,9 +191,7 @@ class BpfCollector final : public PerfSessionCollector<BpfSession> {
 
 Result<InstallReport> BpfCollector::install(const TargetScope& scope, const Plan& plan,
                                             const CollectorOptions& options) {
-  if (session_)
-    return fail(ErrorCode::wrong_state,
-                "a collector installs one watch: make another collector for another watch");
+  if (auto unused = check_is_unused(); !unused) return std::unexpected(std::move(unused.error()));
   if (plan.slots().empty())
     return fail(ErrorCode::empty_range, "there is nothing to watch: ask for at least one byte");
   if (auto possible = bpf_can_do(options); !possible)

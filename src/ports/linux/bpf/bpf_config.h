@@ -1,4 +1,4 @@
-// What the BPF programs of a watch are told before they are loaded. Pure, but for load.
+// What the BPF programs of a watch are told before they are loaded.
 #pragma once
 
 #include <vector>

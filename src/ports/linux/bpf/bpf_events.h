@@ -45,7 +45,7 @@ class BpfEvents {
   // Sees to it that every thread of every process that is followed is watched, once. Where some
   // have inherited events without a program, the threads that they came from, and those that
   // inherited from them, are unwatched for some microseconds. No threads: all have ended.
-  // After an error the caller drops the events.
+  // After an error some are watched and some not: drop the events, or look again.
   [[nodiscard]] Result<Watched> watch_all();
 
   // Whether a thread that was born with these slots needs a look.

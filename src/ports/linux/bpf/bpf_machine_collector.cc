@@ -194,9 +194,7 @@ class BpfMachineCollector final
   [[nodiscard]] Result<InstallReport> install(const TargetScope& /*the whole machine*/,
                                               const Plan& plan,
                                               const CollectorOptions& options) override {
-    if (session_)
-      return fail(ErrorCode::wrong_state,
-                  "a collector installs one watch: use add for another plan");
+    if (auto unused = check_is_unused(); !unused) return std::unexpected(std::move(unused.error()));
     if (auto possible = bpf_can_do(options); !possible)
       return std::unexpected(std::move(possible.error()));
     auto loaded = load_bpf_programs(config_for(plan, options), options.ring_bytes);

@@ -32,6 +32,7 @@ int write_as_child(void* /*unused*/) {
   await(2);
   word = 6;
   turn = 3;
+  await(4);
   return 0;
 }
 
@@ -51,6 +52,7 @@ void take_turns(SharedPage& page) {
   turn = 2;
   await(3);
   word = 7;
+  turn = 4;
   ::waitpid(child, nullptr, 0);
   word = 3;
   word = 8;

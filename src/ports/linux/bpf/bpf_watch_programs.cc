@@ -19,6 +19,7 @@
 #include "ports/linux/bpf/bpf_collector.h"
 #include "ports/linux/file_descriptor.h"
 #include "ports/linux/native_architecture.h"
+#include "ports/linux/proc_fs.h"
 #include "watch_bpf.skel.h"
 
 namespace trapline::linux_port {
@@ -142,6 +143,11 @@ std::expected<void, int> BpfWatchPrograms::Loaded::load(const trapline_watch_con
     bpf_map__set_max_entries(skeleton->maps.shadows_of_processes,
                              config.kernel_memory != 0 ? 1 : kShadowsOfMachine);
   }
+  // The kernel makes no table of stacks that are longer than those it walks.
+  const auto deepest = static_cast<std::uint32_t>(
+      read_number("/proc/sys/kernel/perf_event_max_stack").value_or(TRAPLINE_MAX_FRAMES));
+  if (deepest < TRAPLINE_MAX_FRAMES)
+    bpf_map__set_value_size(skeleton->maps.tallied_stacks, deepest * sizeof(std::uint64_t));
   if (config.tallies_hits == 0) {
     bpf_map__set_max_entries(skeleton->maps.tallies, 1);
     bpf_map__set_max_entries(skeleton->maps.tallied_stacks, 1);
