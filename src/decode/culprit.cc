@@ -83,8 +83,16 @@ struct StoredRange {
   ByteCount size;  // at most a word
 };
 
-std::uint64_t combine(StoreEffect::Kind kind, std::uint64_t old, std::uint64_t source) {
+// What a store takes from registers or from itself.
+struct Inputs {
+  std::uint64_t source = 0;
+  std::uint64_t expected = 0;  // of a comparison
+};
+
+std::uint64_t combine(StoreEffect::Kind kind, std::uint64_t old, const Inputs& inputs,
+                      ByteCount size) {
   using Kind = StoreEffect::Kind;
+  const std::uint64_t source = inputs.source;
   switch (kind) {
     case Kind::add:
       return old + source;
@@ -102,6 +110,8 @@ std::uint64_t combine(StoreEffect::Kind kind, std::uint64_t old, std::uint64_t s
       return ~old + 1;
     case Kind::complement:
       return ~old;
+    case Kind::assign_if_equal:
+      return old == low_bytes(inputs.expected, size) ? source : old;
     case Kind::assign:
     case Kind::unknown:
       return source;
@@ -109,13 +119,14 @@ std::uint64_t combine(StoreEffect::Kind kind, std::uint64_t old, std::uint64_t s
   return source;
 }
 
-// What the store took: an immediate, or a register as it still is.
-std::optional<std::uint64_t> source_of(const StoreEffect& effect, const UserRegisters& registers) {
+// What the store took: immediates, or registers as they still are.
+std::optional<Inputs> inputs_of(const StoreEffect& effect, const UserRegisters& registers) {
   if (effect.kind == StoreEffect::Kind::unknown) return std::nullopt;
-  if (!effect.source_register) return effect.immediate;
-  const auto value = registers.get(*effect.source_register);
-  if (!value) return std::nullopt;
-  return *value >> effect.register_shift;
+  const auto source =
+      effect.source_register ? registers.get(*effect.source_register) : effect.immediate;
+  const auto expected = effect.expected_register ? registers.get(*effect.expected_register) : 0;
+  if (!source || !expected) return std::nullopt;
+  return Inputs{*source >> effect.register_shift, *expected};
 }
 
 // `bits` moved by whole bytes: to higher addresses if `bytes` is positive.
@@ -128,17 +139,18 @@ std::uint64_t shift_bytes(std::uint64_t bits, std::int64_t bytes) {
 // The value with the store laid over it. What the store does not cover, and what arithmetic starts
 // from, is the old value.
 std::optional<StoredValue> overlay(const OldValue& value, const StoredRange& store,
-                                   StoreEffect::Kind kind, std::uint64_t source) {
+                                   StoreEffect::Kind kind, const Inputs& inputs) {
   const auto offset = static_cast<std::int64_t>((store.address - value.address).value);
   const auto store_end = offset + static_cast<std::int64_t>(store.size.value);
   const auto value_end = static_cast<std::int64_t>(value.length.value);
   const bool covers_value = offset <= 0 && store_end >= value_end;
   const bool lies_inside = offset >= 0 && store_end <= value_end;
-  std::uint64_t stored = source;
+  std::uint64_t stored = inputs.source;
   if (kind != StoreEffect::Kind::assign) {
     // Carries and borrows need every byte of the operand.
     if (!value.bits || !lies_inside) return std::nullopt;
-    stored = combine(kind, low_bytes(shift_bytes(*value.bits, -offset), store.size), source);
+    const std::uint64_t old = low_bytes(shift_bytes(*value.bits, -offset), store.size);
+    stored = combine(kind, old, inputs, store.size);
   }
   const std::uint64_t mask = shift_bytes(low_bytes(~std::uint64_t{0}, store.size), offset);
   const std::uint64_t laid = shift_bytes(low_bytes(stored, store.size), offset);
@@ -236,8 +248,8 @@ struct CulpritFinder::Impl {
   const Culprit* accept(const Instruction& found, Match certainty, const UserRegisters& registers,
                         const WatchedRange& watched) {
     // Copying the text is all a repeated hit costs; it is skipped when the last hit came from the
-    // same place.
-    if (culprit.ip != found.ip || culprit.text != found.text) {
+    // same place. What has no text costs nothing, and may be something else than before.
+    if (culprit.ip != found.ip || culprit.text != found.text || found.text.empty()) {
       instruction = found;
       culprit.ip = found.ip;
       culprit.text = found.text;
@@ -302,10 +314,10 @@ std::optional<StoredValue> CulpritFinder::stored_value(const UserRegisters& regi
     const auto address = effective_address(operand, registers);
     if (!address) return std::nullopt;
     if (!overlaps(*address, operand.size, value_at, length)) continue;
-    const auto source = source_of(operand.effect, registers);
-    if (!source || operand.size.value > kWordBytes) return std::nullopt;
+    const auto inputs = inputs_of(operand.effect, registers);
+    if (!inputs || operand.size.value > kWordBytes) return std::nullopt;
     const auto laid =
-        overlay({value_at, length, bits}, {*address, operand.size}, operand.effect.kind, *source);
+        overlay({value_at, length, bits}, {*address, operand.size}, operand.effect.kind, *inputs);
     if (!laid) return std::nullopt;
     bits = laid->bits;
     depends_on_old = depends_on_old || laid->depends_on_old;

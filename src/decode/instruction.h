@@ -29,14 +29,16 @@ struct StoreEffect {
     bit_and,
     bit_or,
     bit_xor,
-    bit_clear,   // old & ~source
-    negate,      // -old
-    complement,  // ~old
+    bit_clear,        // old & ~source
+    negate,           // -old
+    complement,       // ~old
+    assign_if_equal,  // source where old is what was expected
   };
   Kind kind = Kind::unknown;
   std::optional<std::uint8_t> source_register;  // else `immediate`
   std::uint8_t register_shift = 0;              // 8 for ah, bh, ch, dh
   std::uint64_t immediate = 0;
+  std::optional<std::uint8_t> expected_register;  // else zero is expected
 };
 
 // Where an instruction touches memory, in terms of the registers as they are when the trap is

@@ -34,6 +34,8 @@ StoreEffect::Kind kind_of(StoredFrom from) {
       return Kind::bit_xor;
     case StoredFrom::set:
       return Kind::bit_or;
+    case StoredFrom::registers_if_equal:
+      return Kind::assign_if_equal;
     case StoredFrom::unknown:
       return Kind::unknown;
   }
@@ -48,6 +50,7 @@ StoreEffect effect_of(const MemoryAccess& access, std::size_t element) {
       access.from == StoredFrom::zero || access.sources[element] == MemoryAccess::kZero;
   if (effect.kind != StoreEffect::Kind::unknown && !is_zero)
     effect.source_register = access.sources[element];
+  if (access.expected != MemoryAccess::kZero) effect.expected_register = access.expected;
   return effect;
 }
 

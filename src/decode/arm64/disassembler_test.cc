@@ -127,10 +127,61 @@ TEST_F(Arm64CulpritTest, AtomicArithmeticFollowsFromTheOldValue) {
   EXPECT_EQ(stored(registers, 7), (StoredValue{3, false}));
 }
 
+TEST_F(Arm64CulpritTest, AComparisonIsMadeWithTheOldValue) {
+  const auto registers = registers_with({{1, 0xffffffff00000003}, {2, kData}, {3, 9}});
+  ASSERT_NE(find(0x88a17c43, registers), nullptr) << "cas w1, w3, [x2]";
+  EXPECT_EQ(stored(registers, 3), (StoredValue{9, true}));
+  EXPECT_EQ(stored(registers, 4), (StoredValue{4, true}));
+  EXPECT_EQ(stored(registers, std::nullopt), std::nullopt);
+  ASSERT_NE(find(0x88bf7c43, registers), nullptr) << "cas wzr, w3, [x2]";
+  EXPECT_EQ(stored(registers, 0), (StoredValue{9, true}));
+  ASSERT_NE(find(0x48207c44, registers_with({{2, kData}}), kData, 8), nullptr)
+      << "casp x0, x1, x4, x5, [x2], of two words that are compared together";
+  EXPECT_EQ(stored(registers_with({{2, kData}}), 0, kData, 8), std::nullopt);
+}
+
+// Without a text of theirs, as the disassembler has none for atomics.
+TEST_F(Arm64CulpritTest, InstructionsAtOneAddressAreNotTakenForEachOther) {
+  const auto registers = registers_with({{1, 3}, {2, kData}});
+  ASSERT_NE(find(0xb821005f, registers), nullptr) << "stadd w1, [x2]";
+  ASSERT_NE(find(0xb821305f, registers), nullptr) << "stset w1, [x2]";
+  EXPECT_EQ(stored(registers, 1), (StoredValue{3, true}));
+}
+
+TEST_F(Arm64CulpritTest, StoresThatCompilersWriteAreExact) {
+  const auto registers = registers_with({{1, 0x1122334455667788}, {2, kData}});
+  const struct {
+    std::uint32_t instruction;
+    std::uint64_t length;
+    std::uint64_t value;
+  } cases[] = {
+      {0x39000041, 1, 0x88},                // strb w1, [x2]
+      {0x79000041, 2, 0x7788},              // strh w1, [x2]
+      {0xb9000041, 4, 0x55667788},          // str w1, [x2]
+      {0xf8000041, 8, 0x1122334455667788},  // stur x1, [x2]
+      {0x889ffc41, 4, 0x55667788},          // stlr w1, [x2]
+      {0x089ffc41, 1, 0x88},                // stlrb w1, [x2]
+      {0xf8e18043, 8, 0x1122334455667788},  // swpal x1, x3, [x2]
+  };
+  for (const auto& one : cases) {
+    ASSERT_NE(find(one.instruction, registers, kData, one.length), nullptr)
+        << std::hex << one.instruction;
+    EXPECT_EQ(stored(registers, std::nullopt, kData, one.length), (StoredValue{one.value, false}))
+        << std::hex << one.instruction;
+  }
+}
+
+TEST_F(Arm64CulpritTest, AStoreOfAPartLeavesTheRestAsItWas) {
+  const auto registers = registers_with({{1, 0xab}, {2, kData + 1}});
+  ASSERT_NE(find(0x39000041, registers, kData, 4), nullptr) << "strb w1, [x2]";
+  EXPECT_EQ(stored(registers, 0x11223344), (StoredValue{0x1122ab44, true}));
+  EXPECT_EQ(stored(registers, std::nullopt), std::nullopt);
+}
+
 TEST_F(Arm64CulpritTest, ValuesThatRegistersDoNotTellAreUnknown) {
   const auto registers = registers_with({{1, 3}, {2, kData}});
-  // stxr w5, x1, [x2], which may fail; cas x1, x3, [x2]; str q1, [x2]
-  for (const std::uint32_t instruction : {0xc8057c41U, 0xc8a17c43U, 0x3d800041U}) {
+  // stxr w5, x1, [x2] and stlxr w5, x1, [x2], which may fail; ldsmax x1, x3, [x2]; str q1, [x2]
+  for (const std::uint32_t instruction : {0xc8057c41U, 0xc805fc41U, 0xf8214043U, 0x3d800041U}) {
     ASSERT_NE(find(instruction, registers, kData, 8), nullptr) << std::hex << instruction;
     EXPECT_EQ(stored(registers, 7, kData, 8), std::nullopt) << std::hex << instruction;
   }

@@ -59,6 +59,9 @@ std::optional<MemoryAccess> exclusive_or_ordered(std::uint32_t instruction) {
       constexpr std::uint32_t kSmallestPair = 2;
       access.size = power_of_two(size + kSmallestPair);
       access.count = 2;
+    } else {
+      access.from = StoredFrom::registers_if_equal;
+      access.expected = narrow(kOtherRegister.get(instruction));
     }
     return access;
   }

@@ -14,13 +14,14 @@ namespace trapline::instructions::arm64 {
 
 // What becomes of the bytes that are written.
 enum class StoredFrom : std::uint8_t {
-  unknown,       // a vector register, a comparison, a minimum ...
+  unknown,       // a vector register, a minimum ...
   registers,     // the registers named
   add,           // old + register
   clear,         // old & ~register
   exclusive_or,  // old ^ register
   set,           // old | register
   zero,
+  registers_if_equal,  // the register named where old is the one expected, else old
 };
 
 struct MemoryAccess {
@@ -48,6 +49,7 @@ struct MemoryAccess {
 
   StoredFrom from = StoredFrom::unknown;
   std::array<std::uint8_t, 2> sources{};  // one for each element, at most two
+  std::uint8_t expected = kZero;          // of a comparison
 };
 
 // nullopt: neither a load nor a store. Prefetches and cache maintenance are neither.

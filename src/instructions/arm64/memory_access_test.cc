@@ -24,10 +24,12 @@ std::string describe(std::uint32_t instruction) {
   }
   if (access->displacement != 0) text += "+" + std::to_string(access->displacement);
   text += access->is_block ? "]!" : "]";
-  constexpr std::array kSources{"", " =", " +=", " &~=", " ^=", " |=", " = 0"};
+  constexpr std::array kSources{"", " =", " +=", " &~=", " ^=", " |=", " = 0", " ?="};
   text += kSources[static_cast<std::size_t>(access->from)];
   if (access->from == StoredFrom::unknown || access->from == StoredFrom::zero) return text;
   for (std::size_t i = 0; i < access->count; ++i) text += " x" + std::to_string(access->sources[i]);
+  if (access->from == StoredFrom::registers_if_equal)
+    text += " if x" + std::to_string(access->expected);
   return access->may_fail ? text + "?" : text;
 }
 
@@ -109,7 +111,8 @@ TEST(Arm64MemoryAccess, AtomicsReadAndWrite) {
       {"ldset x1, x3, [x2]", 0xf8213043, "rw 8x1 [x2] |= x1"},
       {"ldsmax x1, x3, [x2]", 0xf8214043, "rw 8x1 [x2]"},
       {"swp w1, w3, [x2]", 0xb8218043, "rw 4x1 [x2] = x1"},
-      {"cas x1, x3, [x2]", 0xc8a17c43, "rw 8x1 [x2]"},
+      {"cas x1, x3, [x2]", 0xc8a17c43, "rw 8x1 [x2] ?= x3 if x1"},
+      {"casalb w1, wzr, [x2]", 0x08e1fc5f, "rw 1x1 [x2] ?= x31 if x1"},
       {"casp x0, x1, x2, x3, [x4]", 0x48207c82, "rw 8x2 [x4]"},
   });
 }
