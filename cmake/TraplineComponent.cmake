@@ -67,13 +67,20 @@ function(trapline_view_link SOURCE LINK)
   file(CREATE_LINK ${SOURCE} ${LINK} SYMBOLIC)
 endfunction()
 
+# Most of a build's time goes into tests. Optimised, they take twice as long to compile and find no more; in a guest nobody
+# debugs them.
+set(TRAPLINE_TEST_FLAGS -O0)
+if(CMAKE_CROSSCOMPILING)
+  list(APPEND TRAPLINE_TEST_FLAGS -g0)
+endif()
+
 # trapline_unit_test(NAME SOURCES ... DEPS ... [TIMEOUT SECONDS] [LABELS ...] [NEEDS_HITS ...]): a GoogleTest program
 # beside the code it tests. Labels:
 #   serial           it measures load, so no other test runs beside it
 #   debug-registers  it needs hits: where debug registers never fire, its tests are skipped. NEEDS_HITS says which: names
 #                    with * and ?, or all but those after a minus
 #   cpu-hotplug      it takes a CPU of the machine away, so no other test runs beside it
-# Programs with the latter two also run in tests/vm.
+# Programs with the latter two also run in tests/vm; those of another architecture than this machine's all do.
 function(trapline_unit_test NAME)
   if(NOT TRAPLINE_TESTS)
     return()
@@ -87,8 +94,7 @@ function(trapline_unit_test NAME)
   # native_machine.h: what tests name of the machine they run on.
   target_include_directories(${NAME} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/${TRAPLINE_ARCH})
   if(NOT serial IN_LIST ARG_LABELS)
-    # Most of a build's time goes into tests. Optimised, they take twice as long to compile and find no more.
-    target_compile_options(${NAME} PRIVATE -O0)
+    target_compile_options(${NAME} PRIVATE ${TRAPLINE_TEST_FLAGS})
     trapline_test_headers()
     target_precompile_headers(${NAME} REUSE_FROM trapline_test_headers)
   endif()
@@ -98,11 +104,11 @@ function(trapline_unit_test NAME)
     target_compile_definitions(${NAME} PRIVATE TRAPLINE_NEEDS_HITS="${needs_hits}")
     target_link_libraries(${NAME} PRIVATE trapline_linux)
   endif()
-  if(debug-registers IN_LIST ARG_LABELS OR cpu-hotplug IN_LIST ARG_LABELS)
+  if(CMAKE_CROSSCOMPILING OR debug-registers IN_LIST ARG_LABELS OR cpu-hotplug IN_LIST ARG_LABELS)
     set_property(GLOBAL APPEND PROPERTY TRAPLINE_VM_TESTS ${NAME})
   endif()
   if(CMAKE_CROSSCOMPILING)
-    return() # this machine cannot run it: tests/vm does
+    return()
   endif()
   gtest_discover_tests(${NAME} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${ARG_TIMEOUT})
   if(ARG_LABELS)
@@ -127,7 +133,7 @@ function(trapline_test_headers)
   endif()
   add_library(trapline_test_headers OBJECT ${PROJECT_SOURCE_DIR}/tests/support/test_headers.cc)
   target_link_libraries(trapline_test_headers PRIVATE trapline_build_flags GTest::gmock GTest::gtest GTest::gtest_main)
-  target_compile_options(trapline_test_headers PRIVATE -O0)
+  target_compile_options(trapline_test_headers PRIVATE ${TRAPLINE_TEST_FLAGS})
   target_precompile_headers(trapline_test_headers PRIVATE
     <gmock/gmock.h> <gtest/gtest.h> <algorithm> <array> <chrono> <expected> <functional> <map> <memory> <optional> <span>
     <string> <string_view> <thread> <unordered_map> <vector>)
