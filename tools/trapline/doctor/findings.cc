@@ -102,6 +102,23 @@ const char* who_sees_system_calls() {
              : "seen by no collector on this architecture\n";
 }
 
+// What a watch may do to a program; "" if nothing.
+const char* harm_to_atomics() {
+  using linux_port::ExclusiveLoops;
+  switch (linux_port::native_exclusive_loops()) {
+    case ExclusiveLoops::none:
+      return "";
+    case ExclusiveLoops::avoidable:
+      return "hung by it  atomics of programs that use loops of exclusive loads and stores never "
+             "end on a watched word;\n"
+             "            this CPU has atomics of one instruction, which do\n";
+    case ExclusiveLoops::all:
+      return "hung by it  atomics never end on a watched word: this CPU makes them of loops of "
+             "exclusive loads and stores\n";
+  }
+  return "";
+}
+
 const char* word_of(SlotHolder::Kind kind) {
   switch (kind) {
     case SlotHolder::Kind::tracer:
@@ -177,6 +194,7 @@ std::string to_text(const Findings& findings) {
   append_holders(text, findings);
   text += kLimits;
   text += who_sees_system_calls();
+  text += harm_to_atomics();
   return text;
 }
 

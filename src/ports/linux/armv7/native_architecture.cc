@@ -59,4 +59,8 @@ DebugArchitecture native_debug_architecture() {
   return known;
 }
 
+ExclusiveLoops native_exclusive_loops() {
+  return ExclusiveLoops::all;
+}
+
 }  // namespace trapline::linux_port
