@@ -63,7 +63,7 @@ const decode::Culprit* HitPipeline::find_culprit(const linux_port::Sample& sampl
 void HitPipeline::find_values(Hit& hit, const linux_port::Sample& sample,
                               const decode::Culprit* culprit, ProcessView& view) {
   if (!parts_.options.values || hit.access == Access::execute) {
-    hit.new_value = {};
+    hit.old_value = hit.new_value = {};
     return;
   }
   ValueTracker& values = parts_.views.values_of(view);

@@ -123,6 +123,18 @@ TEST_F(HitPipelineTest, ValuesAreNotCarriedAcrossAGap) {
   EXPECT_EQ(reporter_.hits[2].new_value, (MemoryValue{8, Certainty::exact}));
 }
 
+// Some collectors see what memory held before, some after, some both.
+TEST_F(HitPipelineTest, ValuesThatAreNotWantedAreLeftOut) {
+  options_.values = false;
+  linux_port::Sample sample = sample_of(pid_);
+  sample.hit.old_value = {5, Certainty::exact};
+  sample.hit.new_value = {6, Certainty::exact};
+  pipeline_->on_sample(sample);
+  ASSERT_EQ(reporter_.hits.size(), 1U);
+  EXPECT_EQ(reporter_.hits[0].old_value, MemoryValue{});
+  EXPECT_EQ(reporter_.hits[0].new_value, MemoryValue{});
+}
+
 TEST_F(HitPipelineTest, ConditionsRejectAndCountsAddUp) {
   object_.conditions = {*type_condition(*parse_condition("new > 5"), {ByteCount{4}, true})};
   write(5, pid_);
