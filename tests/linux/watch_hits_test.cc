@@ -10,6 +10,7 @@
 #include <string_view>
 #include <thread>
 
+#include "native_machine.h"
 #include "tests/linux/watch_fixture.h"
 
 namespace trapline::testing {
@@ -17,16 +18,6 @@ namespace {
 
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
-
-// What differs between architectures: how a store of four bytes is written, and how many registers
-// take such a word that is not aligned.
-#if defined(__x86_64__)
-constexpr const char* kStoreOfAWord = "dword ptr";
-constexpr int kSlotsOfAnUnalignedWord = 2;
-#else
-constexpr const char* kStoreOfAWord = "str";
-constexpr int kSlotsOfAnUnalignedWord = 1;
-#endif
 
 class WatchHits : public ::testing::TestWithParam<const char*> {
  protected:
@@ -63,7 +54,7 @@ TEST_P(WatchHits, NamesTheWriterItsLineAndBothValues) {
     EXPECT_EQ(hit["access"], "w");
     EXPECT_EQ(hit["old"], value);
     EXPECT_EQ(hit["new"], value + 1);
-    EXPECT_THAT(hit["instruction"].get<std::string>(), HasSubstr(kStoreOfAWord));
+    EXPECT_THAT(hit["instruction"].get<std::string>(), HasSubstr(native::kWordStoreText));
     ++value;
   }
   EXPECT_EQ(result.end["hits"], 3);
@@ -128,6 +119,23 @@ TEST_P(WatchHits, ReadsAreSeenWithReadWriteAccess) {
   EXPECT_EQ(result.hits[0]["symbol"], "read_counter");
 }
 
+TEST_P(WatchHits, ReadsAloneAreSeenWhereTheMachineHasSuchWatches) {
+  if (!native::kWatchesReadsAlone)
+    GTEST_SKIP() << "this machine's registers watch writes with the reads";
+  Watch watch(arguments("counter", {"-t", "r"}));
+  puppet_.obey("set 3");
+  puppet_.obey("look");
+  const auto result = watch.interrupt();
+  // The puppet's answers read it too.
+  std::multiset<std::string> symbols;
+  for (const auto& hit : result.hits) {
+    EXPECT_EQ(hit["access"], "r");
+    symbols.insert(hit["symbol"].get<std::string>());
+  }
+  EXPECT_EQ(symbols.count("read_counter"), 1U);
+  EXPECT_EQ(symbols.count("set_counter"), 0U);
+}
+
 TEST_P(WatchHits, ReadsAreSilentWithWriteAccess) {
   Watch watch(arguments("counter"));
   puppet_.obey("look");
@@ -146,12 +154,12 @@ TEST_P(WatchHits, FunctionCallsAreSeenWithTheirCaller) {
 
 TEST_P(WatchHits, UnalignedObjectIsSplitAndSeenWhole) {
   Watch watch(arguments("unaligned.value"));
-  EXPECT_GE(watch.start()["slots"], kSlotsOfAnUnalignedWord);
-  puppet_.obey("fields 77");
+  EXPECT_GE(watch.start()["slots"], native::kSlotsOfAnUnalignedWord);
+  puppet_.obey("unaligned 77");
   const auto result = watch.interrupt();
   ASSERT_GE(result.hits.size(), 1U);
   EXPECT_EQ(result.hits.back()["new"], 77);
-  EXPECT_EQ(result.hits.front()["symbol"], "write_fields");
+  EXPECT_EQ(result.hits.front()["symbol"], "write_unaligned");
 }
 
 TEST_P(WatchHits, LimitOfHitsEndsTheWatchAndLeavesTheTargetRunning) {

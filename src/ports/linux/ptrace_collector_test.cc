@@ -70,6 +70,17 @@ class PtraceCollectorTest : public ::testing::Test {
     return report.value_or(InstallReport{});
   }
 
+  // Whether there soon is a while without any, however slow the machine.
+  bool hits_cease() {
+    std::size_t hits = 0;
+    for (int tries = 0; tries < 100; ++tries) {
+      hits = sink_.hits.size();
+      pump(*collector_, sink_, [] { return false; }, std::chrono::milliseconds(200));
+      if (sink_.hits.size() == hits) return true;
+    }
+    return false;
+  }
+
   std::unique_ptr<Collector> collector_ = make_ptrace_collector();
   RecordingSink sink_;
 };
@@ -100,7 +111,9 @@ TEST_F(PtraceCollectorTest, WriteIsReportedWithWhoAndValue) {
   EXPECT_EQ(hit.address, RemoteAddress::of_local(&watched));
   EXPECT_EQ(hit.length, ByteCount{8});
   EXPECT_EQ(hit.new_value, (MemoryValue{42, Certainty::exact}));
-  EXPECT_EQ(hit.old_value.certainty, Certainty::unknown);
+  const MemoryValue seen_before =
+      native::kTrapsBeforeAccess ? MemoryValue{0, Certainty::exact} : MemoryValue{};
+  EXPECT_EQ(hit.old_value, seen_before);
   EXPECT_EQ(sink_.hits[0].registers.get(native::kInstructionPointer), hit.trap_ip.value());
   EXPECT_EQ(sink_.lost, 0U);
   const TargetEvent* exit = sink_.find(Kind::process_exited);
@@ -375,7 +388,7 @@ TEST_F(PtraceCollectorTest, HitsAndWritesAgreeAcrossInstallAndStop) {
   await(page->ready, 1);
   install(whole(target.pid()), watched_plan());
   page->tid = 1;
-  ASSERT_TRUE(pump(*collector_, sink_, [&] { return sink_.hits.size() >= 1000; }));
+  ASSERT_TRUE(pump(*collector_, sink_, [&] { return sink_.hits.size() >= 300; }));
   page->tid = 0;
   ASSERT_TRUE(pump(*collector_, sink_, [&] {
     return sink_.hits.size() == static_cast<std::size_t>(page->writes.load());
@@ -402,10 +415,7 @@ TEST_F(PtraceCollectorTest, StoppedTargetStaysStoppedAndContinuesAsUntraced) {
   target.kill(SIGCONT);
   ASSERT_TRUE(pump(*collector_, sink_, [&] { return sink_.hits.size() >= 20; }));
   target.kill(SIGSTOP);
-  pump(*collector_, sink_, [] { return false; }, std::chrono::milliseconds(200));
-  const std::size_t hits = sink_.hits.size();
-  pump(*collector_, sink_, [] { return false; }, std::chrono::milliseconds(100));
-  EXPECT_EQ(sink_.hits.size(), hits);
+  ASSERT_TRUE(hits_cease());
 
   collector_->stop(sink_);
   ::usleep(20'000);
@@ -441,6 +451,36 @@ TEST_F(PtraceCollectorTest, RangeOfSeveralSlotsNamesTheOneThatFired) {
   target.reaped(0);
 }
 
+// Split as the machine needs it, and no byte beside them is seen.
+TEST_F(PtraceCollectorTest, UpToEightBytesAtAnyOffsetAreSeenWhole) {
+  for (std::size_t offset = 0; offset < 8; ++offset) {
+    for (std::size_t length = 1; length <= 8; ++length) {
+      SCOPED_TRACE(::testing::Message() << length << " bytes at offset " << offset);
+      page->ready = 0;
+      page->go = 0;
+      TestTarget target([] {
+        page->ready = 1;
+        await(page->go, 1);
+        for (volatile std::uint8_t& byte : watched_bytes) byte = 0xa5;
+        return 0;
+      });
+      await(page->ready, 1);
+      const auto collector = make_ptrace_collector();
+      RecordingSink sink;
+      const auto report =
+          collector->install(whole(target.pid()), plan_for(&watched_bytes[offset], length), {});
+      ASSERT_TRUE(report.has_value()) << report.error().message;
+      page->go = 1;
+      ASSERT_TRUE(pump_to_end(*collector, sink));
+      target.reaped(0);
+      ASSERT_EQ(sink.hits.size(), length);
+      for (std::size_t i = 0; i < length; ++i) {
+        EXPECT_EQ(sink.hits[i].hit.new_value.bits >> (8 * i), 0xa5U);
+      }
+    }
+  }
+}
+
 TEST_F(PtraceCollectorTest, CallsOfFunctionAreReportedWithCaller) {
   TestTarget target([] {
     page->ready = 1;
@@ -458,9 +498,7 @@ TEST_F(PtraceCollectorTest, CallsOfFunctionAreReportedWithCaller) {
   const auto& record = sink_.hits[0];
   EXPECT_EQ(record.hit.trap_ip.value(), reinterpret_cast<std::uintptr_t>(&called_function));
   ASSERT_TRUE(record.stack_top.has_value());
-  // A return address follows a call instruction; near, direct: e8 and four bytes.
-  const auto* code = reinterpret_cast<const std::uint8_t*>(record.stack_top->value());  // NOLINT
-  EXPECT_EQ(code[-5], 0xe8);
+  EXPECT_TRUE(native::is_behind_a_call(record.stack_top->value()));
   target.reaped(0);
 }
 

@@ -4,6 +4,7 @@
 
 #include <ucontext.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -16,6 +17,27 @@ inline constexpr auto kStackPointer = static_cast<std::size_t>(ArmRegister::sp);
 inline constexpr auto kFramePointer = static_cast<std::size_t>(ArmRegister::fp);
 // The low half of the first argument, where that is longer than a register.
 inline constexpr std::size_t kFirstArgument = 0;
+
+// What the doctor says of it, and the collectors that work on it.
+inline constexpr const char* kArchitecture = "armv7";
+inline constexpr const char* kProbed = R"({"slots_are_shared":false})";
+inline constexpr std::array kCollectors{"perf", "ptrace"};
+
+// How reports write a store of four bytes.
+inline constexpr const char* kWordStoreText = "str";
+// How many debug registers four bytes within eight take at least where they are not aligned.
+inline constexpr int kSlotsOfAnUnalignedWord = 1;
+
+// Whether a watch can see reads and no writes.
+inline constexpr bool kWatchesReadsAlone = true;
+
+// Machine code, for what decodes it: a store of four bytes and one of the lowest, from and to
+// registers; and whether the trap is reported at it, not behind it.
+inline constexpr std::array<std::uint8_t, 4> kWordStore{0x00, 0x10, 0x80, 0xe5};  // str r1, [r0]
+inline constexpr std::array<std::uint8_t, 4> kByteStore{0x00, 0x10, 0xc0, 0xe5};  // strb r1, [r0]
+inline constexpr auto kStoredFrom = std::size_t{1};
+inline constexpr auto kStoredTo = std::size_t{0};
+inline constexpr bool kTrapsBeforeAccess = true;
 
 // Inlined, so that the store is its caller's own: word = value, in one store from the registers of
 // the first argument.
@@ -38,6 +60,16 @@ inline constexpr std::size_t kFirstArgument = 0;
       :
       : "r"(r2), "r"(r0)
       : "r12", "memory");
+}
+
+// Whether a return address lies behind a call of a function by name: BL or BLX of its instruction
+// set.
+inline bool is_behind_a_call(std::uint64_t address) {
+  const bool is_thumb = (address & 1) != 0;
+  const auto code = static_cast<std::uintptr_t>(address & ~std::uint64_t{1});
+  if (!is_thumb) return (*reinterpret_cast<const std::uint32_t*>(code - 4) >> 24 & 0xf) == 0xb;
+  const auto* const halves = reinterpret_cast<const std::uint16_t*>(code - 4);
+  return (halves[0] & 0xf800) == 0xf000 && (halves[1] & 0xc000) == 0xc000;
 }
 
 // A breakpoint instruction: SIGTRAP. The one that the kernel takes for debuggers' (the kernel's
