@@ -84,10 +84,11 @@ class CulpritFinder {
                                     const WatchedRange& watched, const FunctionLookup& function);
 
   // The bytes of [value_at, value_at + length) after the culprit of the last find() ran, if the
-  // instruction, the registers after it and the bytes before it (`old`, if known) tell: a store of
-  // a register or an immediate, laid over `old` where it covers only a part; or arithmetic on the
-  // bytes themselves (add, sub, inc, dec, and, or, xor, not, neg) inside that range. An instruction
-  // that only reads leaves `old`. nullopt for everything else, and if the operand was not checked.
+  // instruction, the registers at the trap and the bytes before it (`old`, if known) tell: a store
+  // of a register or an immediate, laid over `old` where it covers only a part; or arithmetic on
+  // the bytes themselves (add, sub, inc, dec, and, or, xor, not, neg, and a compare and swap where
+  // its trap comes first) inside that range. An instruction that only reads leaves `old`. nullopt
+  // for everything else, and if the operand was not checked.
   [[nodiscard]] std::optional<StoredValue> stored_value(const UserRegisters& registers,
                                                         RemoteAddress value_at, ByteCount length,
                                                         std::optional<std::uint64_t> old) const;
