@@ -36,7 +36,7 @@ void handle_stop(ThreadId tid, int status) {
   const int signal = is_event || is_hit ? 0 : WSTOPSIG(status);
   std::ignore = clear_debug_registers(tid);
   std::ignore = take_fired_registers(tid);
-  if (has_pending_hit(tid)) {
+  if (has_pending_trap(tid)) {
     resume(tid, signal);
   } else {
     detach(tid, signal);

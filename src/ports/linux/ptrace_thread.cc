@@ -102,14 +102,15 @@ std::optional<siginfo_t> signal_info(ThreadId tid) {
   return info;
 }
 
-bool has_pending_hit(ThreadId tid) {
+bool has_pending_trap(ThreadId tid) {
   std::array<siginfo_t, 16> queue;
   __ptrace_peeksiginfo_args arguments{.off = 0, .flags = 0, .nr = queue.size()};
   while (true) {
     const long count = ::ptrace(PTRACE_PEEKSIGINFO, tid.value, &arguments, queue.data());
     if (count <= 0) return false;
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-      if (queue[i].si_signo == SIGTRAP && queue[i].si_code == TRAP_HWBKPT) return true;
+      const bool is_ours = queue[i].si_code == TRAP_HWBKPT || queue[i].si_code == TRAP_TRACE;
+      if (queue[i].si_signo == SIGTRAP && is_ours) return true;
     }
     arguments.off += static_cast<std::uint64_t>(count);
   }

@@ -68,9 +68,9 @@ void detach(ThreadId tid, int signal);
 
 // StopKind::signal.
 [[nodiscard]] std::optional<siginfo_t> signal_info(ThreadId tid);
-// A debug register's SIGTRAP is queued behind the present stop. Detaching now would kill the
-// thread's process.
-[[nodiscard]] bool has_pending_hit(ThreadId tid);
+// A SIGTRAP of a debug register or of a step is queued behind the present stop. Detaching now would
+// kill the thread's process.
+[[nodiscard]] bool has_pending_trap(ThreadId tid);
 // StopKind::new_thread and exec.
 [[nodiscard]] std::optional<ThreadId> event_thread(ThreadId tid);
 

@@ -378,7 +378,10 @@ int Tracer::deliver_hits(const ThreadStop& stop, Thread& thread, SampleSink& sin
   // The program's own SIGTRAP (int3, single step, kill) may have swallowed the one of a hit: the
   // kernel queues one signal of a number. The program still gets its own.
   const auto info = signal_info(stop.tid);
-  return was_hit && info && info->si_code == TRAP_HWBKPT ? 0 : SIGTRAP;
+  const bool is_of_hit = was_hit && info && info->si_code == TRAP_HWBKPT;
+  // Another stop came between a step and its signal. Nobody else steps a program that we trace.
+  const bool is_of_step = traps_before_access_ && info && info->si_code == TRAP_TRACE;
+  return is_of_hit || is_of_step ? 0 : SIGTRAP;
 }
 
 bool Tracer::released() const {
@@ -404,7 +407,7 @@ void Tracer::handle_release(const ThreadStop& stop, Thread& thread, SampleSink& 
     if (const auto started = event_thread(stop.tid)) std::ignore = find_or_add(*started);
   }
   std::ignore = clear_debug_registers(stop.tid);
-  if (has_pending_hit(stop.tid)) {
+  if (has_pending_trap(stop.tid)) {
     // Its SIGTRAP comes next, and would kill the process if nobody took it.
     resume(stop.tid, signal);
     return;
