@@ -71,6 +71,21 @@ std::optional<AccessedBytes> accessed_by(const Instruction& instruction,
   return accessed;
 }
 
+// What the operands that made the access for certain do.
+std::optional<Access> access_by(const Instruction& instruction, const UserRegisters& registers,
+                                const WatchedRange& watched) {
+  bool reads = false;
+  bool writes = false;
+  for (const MemoryOperand& operand : instruction.memory()) {
+    if (match(operand, registers, watched) != Match::certain) continue;
+    reads = reads || operand.reads;
+    writes = writes || operand.writes;
+  }
+  if (reads && writes) return Access::read_write;
+  if (!reads && !writes) return std::nullopt;
+  return reads ? Access::read : Access::write;
+}
+
 // The watched value before the store.
 struct OldValue {
   RemoteAddress address;
@@ -256,7 +271,11 @@ struct CulpritFinder::Impl {
     }
     culprit.operand_checked = certainty == Match::certain;
     culprit.accessed = std::nullopt;
-    if (culprit.operand_checked) culprit.accessed = accessed_by(found, registers, watched);
+    culprit.access = std::nullopt;
+    if (culprit.operand_checked) {
+      culprit.accessed = accessed_by(found, registers, watched);
+      culprit.access = access_by(found, registers, watched);
+    }
     return &culprit;
   }
 };

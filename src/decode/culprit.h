@@ -51,6 +51,8 @@ struct Culprit {
   // instruction is the only one that can have trapped here and accesses memory, but its address can
   // no longer be computed.
   bool operand_checked = false;
+  // What it does to the watched bytes; of a checked operand only.
+  std::optional<Access> access;
   // That operand; nullopt if it was not checked, if two of them touch the watched bytes, or if it
   // is not all that was accessed (a string instruction that repeats).
   std::optional<AccessedBytes> accessed;

@@ -74,6 +74,22 @@ TEST_F(Armv7CulpritTest, AStoreElsewhereAndALoadAreNot) {
   EXPECT_NE(find({0x11, 0x68, 0x00, 0xbf}, registers, kData, 4, Access::read_write), nullptr);
 }
 
+TEST_F(Armv7CulpritTest, TellsAReadFromAWriteWhereBothAreWatched) {
+  const auto registers = registers_with({{2, kData}});
+  const auto access_of = [&](const Bytes& code) {
+    const Culprit* const culprit = find(code, registers, kData, 4, Access::read_write);
+    return culprit == nullptr ? std::nullopt : culprit->access;
+  };
+  EXPECT_EQ(access_of({0x11, 0x68, 0x00, 0xbf}), Access::read);   // ldr r1, [r2]
+  EXPECT_EQ(access_of({0x11, 0x60, 0x00, 0xbf}), Access::write);  // str r1, [r2]
+  EXPECT_EQ(access_of({0x00, 0x10, 0x92, 0xe5}), Access::read);   // the same in ARM
+  EXPECT_EQ(access_of({0x00, 0x10, 0x82, 0xe5}), Access::write);
+  EXPECT_EQ(access_of({0x52, 0xe8, 0x00, 0x1f}), Access::read);   // ldrex r1, [r2]
+  EXPECT_EQ(access_of({0x42, 0xe8, 0x00, 0x13}), Access::write);  // strex r3, r1, [r2]
+  // vst1.8 {d0}, [r2]: its address is not computed.
+  EXPECT_EQ(access_of({0x02, 0xf9, 0x0f, 0x07}), std::nullopt);
+}
+
 TEST_F(Armv7CulpritTest, EachRegisterOfAPairHasItsOwnBytes) {
   const auto registers = registers_with({{0, 0x1111}, {1, 0x3333}, {2, kData}});
   const Culprit* const culprit =

@@ -25,8 +25,16 @@ struct CoreRegisters {
   friend constexpr bool operator==(const CoreRegisters&, const CoreRegisters&) = default;
 };
 
-// `length` is 1, 2 or 4 bytes; nullopt: they cannot be read.
-using ReadMemory = std::optional<std::uint32_t> (*)(std::uint32_t address, unsigned length);
+// How memory is read: `length` is 1, 2 or 4 bytes; nullopt: they cannot be read.
+struct ReadMemory {
+  std::optional<std::uint32_t> (*read)(void* context, std::uint32_t address, unsigned length);
+  void* context = nullptr;
+
+  [[nodiscard]] std::optional<std::uint32_t> operator()(std::uint32_t address,
+                                                        unsigned length) const {
+    return read(context, address, length);
+  }
+};
 
 struct NextInstruction {
   std::uint32_t address = 0;

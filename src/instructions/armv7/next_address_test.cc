@@ -13,12 +13,14 @@ constexpr std::uint32_t kCarry = 1U << 29;
 constexpr std::uint32_t kPc = 0x5000;
 
 // Memory in which every word tells its own address, as an address in Thumb code.
-std::optional<std::uint32_t> telling_memory(std::uint32_t address, unsigned length) {
+std::optional<std::uint32_t> telling_memory(void* /*context*/, std::uint32_t address,
+                                            unsigned length) {
   if (length == 1) return address & 0x7f;
   if (length == 2) return address & 0x7fff;
   return address | 1;
 }
-std::optional<std::uint32_t> no_memory(std::uint32_t /*address*/, unsigned /*length*/) {
+std::optional<std::uint32_t> no_memory(void* /*context*/, std::uint32_t /*address*/,
+                                       unsigned /*length*/) {
   return std::nullopt;
 }
 
@@ -29,10 +31,10 @@ CoreRegisters registers(std::uint32_t cpsr) {
   return result;
 }
 NextInstruction arm(std::uint32_t instruction, std::uint32_t cpsr = 0) {
-  return next_address(instruction, registers(cpsr), &telling_memory).value();
+  return next_address(instruction, registers(cpsr), {&telling_memory}).value();
 }
 NextInstruction thumb(std::uint32_t instruction, std::uint32_t cpsr = 0) {
-  return next_address(instruction, registers(cpsr | kThumb), &telling_memory).value();
+  return next_address(instruction, registers(cpsr | kThumb), {&telling_memory}).value();
 }
 constexpr NextInstruction in_arm(std::uint32_t address) {
   return {address, false};
@@ -66,7 +68,7 @@ TEST(Armv7NextAddress, ArmBranches) {
   EXPECT_EQ(arm(0xe12fff32), in_arm(0x2100));              // blx r2
   auto odd = registers(0);
   odd.r[1] = 0x2001;
-  EXPECT_EQ(next_address(0xe12fff11, odd, &no_memory), in_thumb(0x2000));
+  EXPECT_EQ(next_address(0xe12fff11, odd, {&no_memory}), in_thumb(0x2000));
 }
 
 TEST(Armv7NextAddress, ArmArithmeticOnThePc) {
@@ -84,7 +86,7 @@ TEST(Armv7NextAddress, ArmLoadsOfThePc) {
   EXPECT_EQ(arm(0xe9908006), in_thumb(0x100 + 12));            // ldmib r0, {r1, r2, pc}
   EXPECT_EQ(arm(0x979ff103, kCarry), in_arm(kPc + 4));         // ldrls, carry and not zero
   EXPECT_EQ(arm(0x979ff103), in_thumb(kPc + 8 + 4 * 0x3100));  // ldrls
-  EXPECT_EQ(next_address(0xe8bd8010, registers(0), &no_memory), std::nullopt);
+  EXPECT_EQ(next_address(0xe8bd8010, registers(0), {&no_memory}), std::nullopt);
 }
 
 TEST(Armv7NextAddress, ThumbBranches) {

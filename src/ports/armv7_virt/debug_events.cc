@@ -124,8 +124,10 @@ std::uint32_t instruction_of(const ExceptionFrame& frame) {
 // Where the instruction goes; behind itself if it is going to fault anyway.
 instructions::armv7::NextInstruction next_of(const ExceptionFrame& frame) {
   const std::uint32_t instruction = instruction_of(frame);
-  const auto next =
-      instructions::armv7::next_address(instruction, registers_of(frame), &read_memory);
+  constexpr auto kRead = [](void* /*context*/, std::uint32_t address, unsigned length) {
+    return read_memory(address, length);
+  };
+  const auto next = instructions::armv7::next_address(instruction, registers_of(frame), {kRead});
   return next.value_or(instructions::armv7::NextInstruction{frame.pc + 4, frame.is_thumb()});
 }
 

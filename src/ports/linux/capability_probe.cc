@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "ports/linux/native_architecture.h"
 #include "ports/linux/perf_event.h"
 #include "ports/linux/self_watch.h"
 
@@ -21,8 +22,8 @@ std::expected<PerfEvent, int> try_slot(ByteCount offset, ByteCount length, Acces
 }
 
 // An execute breakpoint's length is fixed by the architecture.
-constexpr ByteCount length_for(Access access) {
-  return access == Access::execute ? ByteCount{8} : ByteCount{1};
+ByteCount length_for(Access access) {
+  return access == Access::execute ? native_debug_architecture().code_length : ByteCount{1};
 }
 
 std::vector<PerfEvent> take_all(Access access) {

@@ -190,7 +190,7 @@ class EntryRun {
     } else if (event == PTRACE_EVENT_STOP) {
       resume(signal == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, 0);
     } else if (signal == SIGTRAP && executed_ && rewind_breakpoint(tid(), entry_)) {
-      ::ptrace(PTRACE_POKETEXT, pid_.value, code_address(entry_).value(), original_);
+      poke(original_);
       return true;
     } else {
       resume(PTRACE_CONT, signal);
@@ -210,13 +210,20 @@ class EntryRun {
     }
     if (!entry) return refuse_to_look();
     entry_ = RemoteAddress(*entry);
-    const std::uint64_t code = code_address(entry_).value();
     errno = 0;
-    original_ = static_cast<std::uint64_t>(::ptrace(PTRACE_PEEKTEXT, pid_.value, code, nullptr));
-    if (errno != 0) return refuse_to_look();
-    if (::ptrace(PTRACE_POKETEXT, pid_.value, code, with_breakpoint(original_, entry_)) != 0)
-      return refuse_to_look();
+    original_ =
+        static_cast<std::uint64_t>(::ptrace(PTRACE_PEEKTEXT, pid_.value, entry_word(), nullptr));
+    if (errno != 0 || !poke(with_breakpoint(original_, entry_))) return refuse_to_look();
     return {};
+  }
+
+  // ptrace takes words of the machine: a longer one would be two arguments.
+  [[nodiscard]] std::uintptr_t entry_word() const {
+    return static_cast<std::uintptr_t>(code_address(entry_).value());
+  }
+  bool poke(std::uint64_t word) const {
+    return ::ptrace(PTRACE_POKETEXT, pid_.value, entry_word(), static_cast<std::uintptr_t>(word)) ==
+           0;
   }
 
   // A traced exec does not raise privileges unless the tracer has CAP_SYS_PTRACE (execve(2)): the

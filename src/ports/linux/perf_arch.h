@@ -19,6 +19,11 @@ struct PerfArchitecture {
   std::optional<std::size_t> link_register = std::nullopt;
   // What the kernel reads and writes for a program in a system call is a hit.
   bool sees_system_calls = true;
+  // Reads alone and writes alone can be asked for, as far as the hardware tells them apart. Else
+  // both are asked for, and the instruction tells (perf_access).
+  bool tells_kinds = true;
+  // Whatever runs on a CPU can be watched, not only threads.
+  bool watches_cpus = true;
 };
 
 [[nodiscard]] PerfArchitecture native_perf_architecture();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "ports/linux/perf_loss.h"
 #include "ports/linux/perf_sample_builder.h"
 #include "ports/linux/perf_session_collector.h"
+#include "ports/linux/self_test.h"
 
 namespace trapline::linux_port {
 namespace {
@@ -59,6 +61,7 @@ class PerfSession {
         target_.seems_gone() ? PerfRingSet::kForever : PerfRingSet::settled_before(now);
     Collector::Drained result;
     result.more_pending = deliver(sink, until, PerfRingSet::kPerDrain);
+    renew_fired(sink);
     if (!result.more_pending) {
       settle_losses(sink, until);
       target_.deliver_events(sink);
@@ -74,7 +77,7 @@ class PerfSession {
     const PerfHitTotal total = installed_.events.total(
         [this](std::uint64_t id) { return !installed_.filter.is_redundant(id); });
     if (const std::uint64_t lost = loss_.settle_exactly(total.hits); lost != 0) sink.on_lost(lost);
-    if (!total.is_complete) sink.on_lost_uncounted();
+    if (!total.is_complete || was_blind_) sink.on_lost_uncounted();
     target_.check_finally();
     target_.deliver_events(sink);
   }
@@ -86,6 +89,15 @@ class PerfSession {
         until, limits, [&](const PerfRingSet::Item& item) { return handle(item, sink); });
     for (const std::uint64_t id : installed_.filter.take_redundant()) installed_.events.close(id);
     return stopped_early;
+  }
+
+  // Where the kernel does not step over an access, its event is blind from then on until this.
+  void renew_fired(SampleSink& sink) {
+    for (const std::uint64_t id : std::exchange(fired_, {})) {
+      was_blind_ = true;
+      sink.on_gap();
+      installed_.events.renew(id);
+    }
   }
 
   // True if a hit was delivered.
@@ -123,6 +135,7 @@ class PerfSession {
 
   bool handle_sample(const PerfRingSet::Item& item, SampleSink& sink) {
     if (!decode_sample(item.bytes, installed_.layout, record_)) return false;
+    if (!steps_over_hits_) fired_.insert(record_.id);
     const bool is_double = judge(item);
     if (is_double) return false;
     auto sample = builder_.build(record_, names_.of(record_.pid, record_.tid));
@@ -207,6 +220,9 @@ class PerfSession {
   PerfLoss loss_;
   std::vector<int> descriptors_;
   std::vector<RecentTraps> recent_;  // by ring
+  bool steps_over_hits_ = perf_steps_over_hits();
+  std::set<std::uint64_t> fired_;  // events to renew; empty where hits are stepped over
+  bool was_blind_ = false;         // hits may have been missed for that
 
   // Reused from sample to sample.
   PerfSample record_;

@@ -145,10 +145,15 @@ Failure refused_as_invalid(int error, const SlotRequest& slot) {
 
 }  // namespace
 
+Access perf_access(Access wanted) {
+  const bool is_one_kind = wanted == Access::read || wanted == Access::write;
+  return is_one_kind && !native_perf_architecture().tells_kinds ? Access::read_write : wanted;
+}
+
 perf_event_attr breakpoint_attributes(const SlotRequest& slot, const PerfEventOptions& options) {
   perf_event_attr attributes = common_attributes();
   attributes.type = PERF_TYPE_BREAKPOINT;
-  attributes.bp_type = breakpoint_type(slot.access);
+  attributes.bp_type = breakpoint_type(perf_access(slot.access));
   attributes.bp_addr = slot.address.value();
   attributes.bp_len = slot.length.value;
   attributes.sample_period = 1;
@@ -180,6 +185,8 @@ std::vector<perf_event_attr> breakpoint_attributes(const Plan& plan, PerfEventOp
 perf_event_attr sigtrap_attributes(const SlotRequest& slot, std::uint64_t data) {
   perf_event_attr attributes = breakpoint_attributes(
       slot, {.kernel_accesses = false, .stack = StackMode::none, .registers = false});
+  // Nobody looks at the instruction: what the kernel cannot tell apart, it is to refuse.
+  attributes.bp_type = breakpoint_type(slot.access);
   attributes.sample_type = 0;
   attributes.sigtrap = 1;
   attributes.sig_data = data;
@@ -237,6 +244,13 @@ std::expected<void, int> PerfEvent::redirect_to(const PerfEvent& owner) const {
 
 std::expected<void, int> PerfEvent::set_program(int program) const {
   if (::ioctl(fd_.get(), PERF_EVENT_IOC_SET_BPF, program) != 0) return std::unexpected(errno);
+  return {};
+}
+
+std::expected<void, int> PerfEvent::renew(perf_event_attr attributes) const {
+  attributes.disabled = 0;
+  if (::ioctl(fd_.get(), PERF_EVENT_IOC_MODIFY_ATTRIBUTES, &attributes) != 0)
+    return std::unexpected(errno);
   return {};
 }
 

@@ -38,7 +38,11 @@ struct PerfEventOptions {
   ByteCount dwarf_stack_bytes{16ULL * 1024};
 };
 
-// One sample for each access to `slot`. Disabled: enable it once its output goes somewhere.
+// What perf is asked for where `wanted` is: wider than that where the kernel cannot tell reads from
+// writes.
+[[nodiscard]] Access perf_access(Access wanted);
+
+// One sample for each access to `slot`, of the kind perf_access says. Disabled: enable it once its output goes somewhere.
 [[nodiscard]] perf_event_attr breakpoint_attributes(const SlotRequest& slot,
                                                     const PerfEventOptions& options);
 // One for each slot. The first alone reports tasks if that is asked: each event that does gets its
@@ -95,6 +99,9 @@ class PerfEvent {
   // From now on the BPF program runs at each hit, and what it returns decides whether a record is
   // written as well (0: none). Those inherited later have it too.
   [[nodiscard]] std::expected<void, int> set_program(int program) const;
+  // Makes an event that the kernel has left half-way over an access watch again, with the
+  // attributes it was opened with. On all that was inherited from it too.
+  [[nodiscard]] std::expected<void, int> renew(perf_event_attr attributes) const;
   // These act on all that was inherited from it too.
   [[nodiscard]] std::expected<void, int> enable() const;
   void disable() const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <tuple>
 #include <utility>
 
 namespace trapline::linux_port {
@@ -13,7 +14,7 @@ std::expected<void, int> PerfEventSet::open_one(ThreadId tid, std::size_t cpu, s
   if (auto redirected = event->redirect_to(rings_.owner(cpu)); !redirected) return redirected;
   if (auto enabled = event->enable(); !enabled) return enabled;
   filter.add(event->id(), static_cast<std::uint32_t>(slot * rings_.cpus().size() + cpu), late);
-  events_.push_back(*std::move(event));
+  events_.push_back({.event = *std::move(event), .slot = slot});
   return {};
 }
 
@@ -40,16 +41,24 @@ std::expected<PerfEventSet::Opened, SlotOpenError> PerfEventSet::add_thread(
 }
 
 void PerfEventSet::close(std::uint64_t id) {
-  std::erase_if(events_, [id](const PerfEvent& event) { return event.id() == id; });
+  std::erase_if(events_, [id](const Entry& entry) { return entry.event.id() == id; });
+}
+
+void PerfEventSet::renew(std::uint64_t id) {
+  const auto found =
+      std::ranges::find(events_, id, [](const Entry& entry) { return entry.event.id(); });
+  // It fails for a thread that has ended.
+  if (found != events_.end()) std::ignore = found->event.renew(attributes_[found->slot]);
 }
 
 void PerfEventSet::disable() {
-  std::for_each(events_.rbegin(), events_.rend(), [](const PerfEvent& event) { event.disable(); });
+  std::for_each(events_.rbegin(), events_.rend(),
+                [](const Entry& entry) { entry.event.disable(); });
 }
 
 bool PerfEventSet::is_hung_up() const {
   return std::all_of(events_.begin(), events_.end(),
-                     [](const PerfEvent& event) { return event.is_hung_up(); });
+                     [](const Entry& entry) { return entry.event.is_hung_up(); });
 }
 
 }  // namespace trapline::linux_port

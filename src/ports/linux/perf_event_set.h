@@ -42,6 +42,8 @@ class PerfEventSet {
 
   // Closes one event, and with it all that was inherited from it.
   void close(std::uint64_t id);
+  // Makes one event, and all that was inherited from it, watch again (PerfEvent::renew).
+  void renew(std::uint64_t id);
   // Ends all counting, here and in every thread that inherited; the latest events first.
   void disable();
   // How many hits there were, as far as counted by events for which `counts(id)` holds.
@@ -59,13 +61,17 @@ class PerfEventSet {
 
   PerfCpuRings rings_;
   std::vector<perf_event_attr> attributes_;
-  std::vector<PerfEvent> events_;  // by ascending id
+  struct Entry {
+    PerfEvent event;
+    std::size_t slot = 0;
+  };
+  std::vector<Entry> events_;  // by ascending id
 };
 
 template <typename Predicate>
 PerfHitTotal PerfEventSet::total(Predicate counts) const {
   PerfHitTotal total;
-  for (const PerfEvent& event : events_) {
+  for (const auto& [event, slot] : events_) {
     if (!counts(event.id())) continue;
     total.add(event.count());
   }

@@ -84,6 +84,7 @@ Result<PerfInstallation> install_perf(const TargetScope& scope, const Plan& plan
                      allowed->kernel_accesses && native_perf_architecture().sees_system_calls,
                  .notes = std::move(cpus->notes)};
   add_negotiation_notes(*allowed, scope, made.report.notes);
+  add_access_notes(plan.slots().front().access, made.report.notes);
   std::move(attached->notes.begin(), attached->notes.end(), std::back_inserter(made.report.notes));
   return made;
 }

@@ -8,6 +8,7 @@
 
 #include "ports/linux/machine_watch.h"
 #include "ports/linux/monotonic_clock.h"
+#include "ports/linux/perf_arch.h"
 #include "ports/linux/perf_cpu_rings.h"
 #include "ports/linux/perf_loss.h"
 #include "ports/linux/perf_ring_set.h"
@@ -206,6 +207,10 @@ class PerfMachineCollector final
                                               const Plan& plan,
                                               const CollectorOptions& options) override {
     if (auto unused = check_is_unused(); !unused) return std::unexpected(std::move(unused.error()));
+    if (!native_perf_architecture().watches_cpus)
+      return fail(ErrorCode::not_supported,
+                  "this kernel sets debug registers for threads only, not for whatever runs on a "
+                  "CPU; watch each process with -p PID");
     const auto possible = possible_cpus();
     if (!possible) return std::unexpected(possible.error());
     auto rings = PerfCpuRings::create(*possible, options.ring_bytes);

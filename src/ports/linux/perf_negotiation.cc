@@ -7,6 +7,7 @@
 
 #include "ports/linux/perf_arch.h"
 #include "ports/linux/proc_fs.h"
+#include "ports/linux/self_test.h"
 
 namespace trapline::linux_port {
 namespace {
@@ -100,6 +101,19 @@ void add_negotiation_notes(const PerfEventOptions& options, const TargetScope& s
         "this kernel, older than 5.13, sets the debug registers in child processes and executed "
         "programs too; what they do is left out here unless --children is given");
   }
+}
+
+void add_access_notes(Access wanted, std::vector<std::string>& notes) {
+  if (perf_access(wanted) != wanted) {
+    const bool is_write = wanted == Access::write;
+    notes.push_back(
+        std::string("this kernel's perf cannot tell reads from writes: both are watched (rw), and "
+                    "what only ") +
+        (is_write ? "reads" : "writes") +
+        ", as its instruction tells, is left out and counted as filtered");
+  }
+  if (const std::string drawback = perf_drawback(); !drawback.empty())
+    notes.push_back("accesses are missed: " + drawback);
 }
 
 }  // namespace trapline::linux_port

@@ -37,4 +37,7 @@ std::size_t raise_descriptor_limit();
 void add_negotiation_notes(const PerfEventOptions& allowed, const TargetScope& scope,
                            std::vector<std::string>& notes);
 
+// What perf does not do here as asked, for a watch of this kind.
+void add_access_notes(Access wanted, std::vector<std::string>& notes);
+
 }  // namespace trapline::linux_port

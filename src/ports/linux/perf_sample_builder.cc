@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ports/linux/perf_arch.h"
+#include "ports/linux/perf_event.h"
 #include "ports/linux/proc_fs.h"
 
 namespace trapline::linux_port {
@@ -67,7 +68,7 @@ std::optional<Sample> PerfSampleBuilder::build(const PerfSample& record,
   sample.hit.comm = name;
   sample.hit.address = slot->address;
   sample.hit.length = slot->length;
-  sample.hit.access = slot->access;
+  sample.hit.access = perf_access(slot->access);
   sample.hit.trap_ip = record.ip;
   sample.hit.in_kernel = record.in_kernel;
   sample.registers = record.registers;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,6 +23,7 @@ using Kind = TargetEvent::Kind;
 
 alignas(16) volatile std::uint64_t watched = 0;
 alignas(16) volatile std::uint8_t watched_bytes[16] = {};
+std::atomic<std::uint32_t> watched_counter = 0;
 SharedPage* page = nullptr;
 
 void write_watched(std::uint64_t count) {
@@ -121,6 +123,36 @@ TEST_F(PtraceCollectorTest, WriteIsReportedWithWhoAndValue) {
   ASSERT_TRUE(exit->wait_status.has_value());
   EXPECT_EQ(WEXITSTATUS(*exit->wait_status), 3);
   target.reaped(*exit->wait_status);
+}
+
+// On Armv7 they are loops that every trap makes go round once more.
+TEST_F(PtraceCollectorTest, AtomicOperationsComeToAnEndAndAreOneHitEach) {
+  constexpr std::uint32_t kThreads = 2;
+  constexpr std::uint32_t kEach = 50;
+  for (const Access access : {Access::write, Access::read_write}) {
+    SCOPED_TRACE(name_of(access));
+    new (page) SharedPage;
+    RecordingSink sink;
+    collector_ = make_ptrace_collector();
+    TestTarget target([] {
+      std::vector<std::thread> threads;
+      for (std::uint32_t i = 0; i < kThreads; ++i) {
+        threads.emplace_back([] {
+          page->ready.fetch_add(1);
+          await(page->go, 1);
+          for (std::uint32_t round = 0; round < kEach; ++round) watched_counter.fetch_add(1);
+        });
+      }
+      for (std::thread& thread : threads) thread.join();
+      return 0;
+    });
+    await(page->ready, kThreads);
+    install(whole(target.pid()), plan_for(&watched_counter, sizeof watched_counter, access));
+    page->go = 1;
+    ASSERT_TRUE(pump_to_end(*collector_, sink));
+    EXPECT_EQ(sink.hits.size(), kThreads * kEach);
+    EXPECT_EQ(sink.lost, 0U);
+  }
 }
 
 TEST_F(PtraceCollectorTest, EveryWriteOfEveryThreadIsReported) {

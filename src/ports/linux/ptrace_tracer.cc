@@ -225,7 +225,9 @@ void Tracer::handle_end(const ThreadStop& stop, SampleSink& sink) {
 void Tracer::handle_in_scope(const ThreadStop& stop, Thread& thread, SampleSink& sink) {
   const bool can_run_on = stop.kind != StopKind::exec && stop.kind != StopKind::exiting;
   if (!thread.pending.empty() && stop.kind != StopKind::exiting) {
-    const int signal = finish_step(stop, thread, sink);
+    const auto end = thread.step.end_at(stop);
+    if (!end) return;
+    const int signal = finish_step(stop, *end, thread, sink);
     if (stop.kind == StopKind::signal) {
       resume(stop.tid, signal);
       return;
@@ -322,21 +324,19 @@ void Tracer::handle_signal(const ThreadStop& stop, Thread& thread, SampleSink& s
   // Without registers, or it would trap at the same instruction again. The program's own SIGTRAP
   // that came together with the hit's is as good as lost: there is one signal of a number.
   std::ignore = clear_debug_registers(stop.tid);
-  if (step(stop.tid)) return;
-  failure_ = explain_register_failure(thread.pid, stop.tid, Error{ErrorCode::not_supported});
+  const auto begun = thread.step.begin(stop.tid);
+  if (begun) return;
+  if (begun.error().code != ErrorCode::target_gone && !failure_)
+    failure_ = explain_register_failure(thread.pid, stop.tid, begun.error());
   resume(stop.tid, signal);
 }
 
-int Tracer::finish_step(const ThreadStop& stop, Thread& thread, SampleSink& sink) {
-  const auto registers = read_user_registers(stop.tid);
-  const FrameRegisters frame = registers ? frame_registers(*registers) : FrameRegisters{};
-  // A signal that came first: the instruction is still to run, and will trap again.
-  const auto still_there = [&](PendingHit& hit) {
-    return frame.instruction && hit.sample.get().hit.trap_ip.value() == *frame.instruction;
-  };
+int Tracer::finish_step(const ThreadStop& stop, const PtraceStep::End& end, Thread& thread,
+                        SampleSink& sink) {
   Process& process = processes_[thread.pid.value];
   for (PendingHit& hit : thread.pending) {
-    if (still_there(hit)) continue;
+    // A signal came first: the instruction is still to run, and will trap again.
+    if (!end.has_run) continue;
     Sample& sample = hit.sample.get();
     if (sample.hit.access != Access::execute)
       sample.hit.new_value = samples_.read_value(hit.subject, *process.memory);
@@ -348,9 +348,7 @@ int Tracer::finish_step(const ThreadStop& stop, Thread& thread, SampleSink& sink
     thread.prepared = false;
     prepare(stop.tid, thread);
   }
-  const auto info = signal_info(stop.tid);
-  const bool is_step = info && info->si_signo == SIGTRAP && info->si_code == TRAP_TRACE;
-  return is_step ? 0 : stop.signal;
+  return end.is_own_stop ? 0 : stop.signal;
 }
 
 int Tracer::deliver_hits(const ThreadStop& stop, Thread& thread, SampleSink& sink) {
@@ -398,7 +396,9 @@ void Tracer::begin_release() {
 void Tracer::handle_release(const ThreadStop& stop, Thread& thread, SampleSink& sink) {
   int signal = 0;
   if (!thread.pending.empty()) {
-    signal = finish_step(stop, thread, sink);
+    const auto end = thread.step.end_at(stop);
+    if (!end) return;
+    signal = finish_step(stop, *end, thread, sink);
     if (stop.kind != StopKind::signal) signal = 0;
   } else if (stop.kind == StopKind::signal) {
     signal = deliver_hits(stop, thread, sink);

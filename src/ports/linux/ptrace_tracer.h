@@ -17,6 +17,7 @@
 #include "ports/linux/collector.h"
 #include "ports/linux/kept_sample.h"
 #include "ports/linux/ptrace_sample.h"
+#include "ports/linux/ptrace_step.h"
 #include "ports/linux/ptrace_thread.h"
 #include "ports/linux/remote_memory.h"
 #include "trapline/watch/slot_table.h"
@@ -68,6 +69,7 @@ class Tracer {
     // Of the instruction that it is taken over, without registers: hits to be delivered when it has
     // run. Only where traps come before the access.
     std::vector<PendingHit> pending = {};
+    PtraceStep step = {};
   };
   struct Process {
     std::unique_ptr<RemoteMemory> memory;
@@ -103,7 +105,8 @@ class Tracer {
   void handle_signal(const ThreadStop& stop, Thread& thread, SampleSink& sink);
   // The thread has been taken over the instruction that trapped, or something came in between.
   // Delivers the hits if it has run. Returns the signal that is the program's own, or 0.
-  int finish_step(const ThreadStop& stop, Thread& thread, SampleSink& sink);
+  int finish_step(const ThreadStop& stop, const PtraceStep::End& end, Thread& thread,
+                  SampleSink& sink);
 
   TargetScope scope_;
   Plan plan_;

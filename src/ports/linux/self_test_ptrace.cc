@@ -11,6 +11,7 @@
 #include "ports/linux/native_architecture.h"
 #include "ports/linux/ptrace_arch.h"
 #include "ports/linux/ptrace_failure.h"
+#include "ports/linux/ptrace_step.h"
 #include "ports/linux/ptrace_thread.h"
 #include "ports/linux/self_test.h"
 #include "trapline/watch/slot_table.h"
@@ -18,13 +19,16 @@
 namespace trapline::linux_port {
 namespace {
 
+// The second only traps if the child has been taken over the first.
+constexpr unsigned kStores = 2;
+
 // The child writes it; forked, it lies at the same address there.
 volatile std::uint64_t private_variable = 0;
 
 [[noreturn]] void run_child() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::raise(SIGSTOP);
-  private_variable = 1;
+  for (std::uint64_t value = 1; value <= kStores; ++value) private_variable = value;
   ::_exit(0);
 }
 
@@ -65,9 +69,32 @@ Result<void> seize_stopped(Child& child) {
   return {};
 }
 
-// Runs the child to its end; whether its write trapped.
-bool run_to_end(Child& child) {
-  bool fired = false;
+// Its registers, again and again.
+struct Registers {
+  const Plan& plan;
+  const Reservation& reservation;
+
+  [[nodiscard]] std::expected<void, Error> write(ThreadId tid) const {
+    return write_debug_registers(tid, plan.slots(), reservation.registers());
+  }
+};
+
+// Lets the child run on from a trap: over the access, where the trap came before it.
+std::expected<void, Error> run_on(Child& child, PtraceStep& step, bool traps_before) {
+  if (traps_before) {
+    std::ignore = clear_debug_registers(child.tid());
+    return step.begin(child.tid());
+  }
+  resume(child.tid(), 0);
+  return {};
+}
+
+// Runs the child to its end; how many of its stores trapped. Errors: as of write_debug_registers.
+std::expected<unsigned, Error> run_to_end(Child& child, const Registers& registers) {
+  const bool traps_before = native_debug_architecture().traps_before_access;
+  PtraceStep step;
+  unsigned fired = 0;
+  bool is_stepping = false;
   ::kill(child.tid().value, SIGCONT);
   resume(child.tid(), 0);
   while (true) {
@@ -75,10 +102,21 @@ bool run_to_end(Child& child) {
     if (!WIFSTOPPED(status)) return fired;
     const bool is_event = status >> 16 != 0;
     const bool is_trap = !is_event && WSTOPSIG(status) == SIGTRAP;
-    if (is_trap && take_fired_registers(child.tid()) != 0) {
-      fired = true;
-      // Where the trap comes before the access, it would come again and again.
-      std::ignore = clear_debug_registers(child.tid());
+    if (is_stepping) {
+      const auto end = step.end_at({.tid = child.tid(),
+                                    .kind = is_event ? StopKind::trap : StopKind::signal,
+                                    .signal = WSTOPSIG(status),
+                                    .wait_status = status});
+      if (!end) continue;
+      is_stepping = false;
+      if (auto written = registers.write(child.tid()); !written)
+        return std::unexpected(written.error());
+    } else if (is_trap && take_fired_registers(child.tid()) != 0) {
+      ++fired;
+      is_stepping = traps_before;
+      if (auto running = run_on(child, step, traps_before); !running)
+        return std::unexpected(running.error());
+      continue;
     }
     resume(child.tid(), is_event || is_trap ? 0 : WSTOPSIG(status));
   }
@@ -99,12 +137,18 @@ Result<void> test_child(Child& child) {
   if (!reservation)
     return fail(ErrorCode::not_supported, "this machine has no debug register for data");
   if (auto seized = seize_stopped(child); !seized) return seized;
-  const auto written = write_debug_registers(child.tid(), plan->slots(), reservation->registers());
-  if (!written) {
+  const Registers registers{.plan = *plan, .reservation = *reservation};
+  const auto written = registers.write(child.tid());
+  const auto fired = written ? run_to_end(child, registers) : std::unexpected(written.error());
+  if (!fired) {
     return std::unexpected(
-        explain_register_failure(ProcessId{child.tid().value}, child.tid(), written.error()));
+        explain_register_failure(ProcessId{child.tid().value}, child.tid(), fired.error()));
   }
-  if (run_to_end(child)) return {};
+  if (*fired == kStores) return {};
+  if (*fired != 0)
+    return fail(ErrorCode::not_supported,
+                "only the first of two writes stopped a traced process here: a thread cannot be "
+                "taken over the access; use --collector perf, and please report this");
   return fail(ErrorCode::no_hardware,
               "the debug registers of this machine accept a value and never fire: its hypervisor "
               "does not virtualise them; run trapline on the host or another machine");

@@ -70,7 +70,7 @@ void append_machine(std::string& text, const Findings& findings) {
 void append_collectors(std::string& text, const Findings& findings) {
   auto out = std::back_inserter(text);
   for (const CollectorFinding& collector : findings.collectors) {
-    const bool works = collector.allowed && collector.fires;
+    const bool works = collector.allowed && collector.fires && collector.reason.empty();
     fmt::format_to(out, "{:<11} {}{}\n", collector.name,
                    works             ? "ok: a watch was set here and it fired"
                    : collector.fires ? "limited: "
@@ -177,7 +177,7 @@ Findings examine() {
   if (perf.fires) {
     // What a value above 2 forbids differs between Debian's kernels and others: the test decides.
     perf.allowed = true;
-    perf.reason.clear();
+    perf.reason = linux_port::perf_drawback();
   }
   findings.collectors.push_back(examine_collector("bpf", "", linux_port::self_test_bpf));
   findings.collectors.push_back(std::move(perf));

@@ -28,15 +28,22 @@ struct Candidate {
   Result<void> (*self_test)();
   std::unique_ptr<linux_port::Collector> (*make)();
   std::unique_ptr<linux_port::MachineCollector> (*make_for_machine)();  // nullptr: it cannot
+  // Why those after it are better, if one of them works; "": they are not.
+  std::string (*drawback)();
 };
+
+std::string no_drawback() {
+  return "";
+}
 
 constexpr std::array kCandidates{
     Candidate{CollectorChoice::bpf, "bpf", linux_port::self_test_bpf,
-              linux_port::make_bpf_collector, linux_port::make_bpf_machine_collector},
+              linux_port::make_bpf_collector, linux_port::make_bpf_machine_collector, no_drawback},
     Candidate{CollectorChoice::perf, "perf", linux_port::self_test_perf,
-              linux_port::make_perf_collector, linux_port::make_perf_machine_collector},
+              linux_port::make_perf_collector, linux_port::make_perf_machine_collector,
+              linux_port::perf_drawback},
     Candidate{CollectorChoice::ptrace, "ptrace", linux_port::self_test_ptrace,
-              linux_port::make_ptrace_collector, nullptr},
+              linux_port::make_ptrace_collector, nullptr, no_drawback},
 };
 
 // Those that can watch the whole machine come first.
@@ -122,15 +129,18 @@ Result<InstalledCollector> install_first(const WatchOptions& options,
   for (const Candidate& candidate : candidates) {
     if (options.collector != CollectorChoice::automatic && options.collector != candidate.choice)
       continue;
-    auto installed = try_to_install(candidate);
+    const bool is_last =
+        &candidate == &candidates.back() || options.collector != CollectorChoice::automatic;
+    const std::string drawback = is_last ? std::string() : candidate.drawback();
+    auto installed = drawback.empty()
+                         ? try_to_install(candidate)
+                         : Result<InstalledCollector>(fail(ErrorCode::not_supported, drawback));
     if (installed) {
       installed->notes.insert(installed->notes.begin(), refusals.begin(), refusals.end());
       return installed;
     }
     Failure failure = std::move(installed.error());
     if (failure.error.code == ErrorCode::no_free_slot && !taken) taken = failure;
-    const bool is_last =
-        &candidate == &candidates.back() || options.collector != CollectorChoice::automatic;
     if (!another_may_work(failure.error) || is_last) {
       if (taken) return std::unexpected(explain_taken(std::move(*taken)));
       for (const std::string& refusal : refusals) failure.message += "\n  " + refusal;

@@ -30,7 +30,7 @@ void HitPipeline::on_sample(const linux_port::Sample& sample) {
   Hit hit = sample.hit;
   const decode::Culprit* culprit = find_culprit(sample, view);
   find_values(hit, sample, culprit, view);
-  if (!passes_conditions(hit)) {
+  if (!is_wanted_kind(hit, culprit) || !passes_conditions(hit)) {
     ++totals_.filtered;
     if (sample.tally != 0) rejected_tallies_.insert(sample.tally);
     return;
@@ -79,6 +79,17 @@ void HitPipeline::find_values(Hit& hit, const linux_port::Sample& sample,
     for (MemoryValue* value : {&hit.old_value, &hit.new_value})
       value->bits = symbols::extract_bits(value->bits, *field, parts_.object.type.is_signed);
   }
+}
+
+bool HitPipeline::is_wanted_kind(Hit& hit, const decode::Culprit* culprit) {
+  const Access wanted = parts_.object.request.access;
+  if (hit.access == wanted || hit.access != Access::read_write) return true;
+  const auto done = culprit == nullptr ? std::nullopt : culprit->access;
+  // Shown as what was watched: to hide it would be to guess.
+  if (!done) return true;
+  if (*done != wanted && *done != Access::read_write) return false;
+  hit.access = wanted;
+  return true;
 }
 
 bool HitPipeline::passes_conditions(const Hit& hit) {

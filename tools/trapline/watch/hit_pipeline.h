@@ -58,6 +58,8 @@ class HitPipeline final : public linux_port::SampleSink {
                                                     ProcessView& view) const;
   void find_values(Hit& hit, const linux_port::Sample& sample, const decode::Culprit* culprit,
                    ProcessView& view);
+  // Where reads and writes could only be watched together: the instruction tells which it was.
+  [[nodiscard]] bool is_wanted_kind(Hit& hit, const decode::Culprit* culprit);
   [[nodiscard]] bool passes_conditions(const Hit& hit);
   [[nodiscard]] const report::ResolvedStack& resolve_stack(const linux_port::Sample& sample,
                                                            const Hit& hit,

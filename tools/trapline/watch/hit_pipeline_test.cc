@@ -144,6 +144,15 @@ TEST_F(HitPipelineTest, ConditionsRejectAndCountsAddUp) {
   EXPECT_EQ(pipeline_->totals({}).filtered, 8U);
 }
 
+TEST_F(HitPipelineTest, WhereReadsAndWritesAreWatchedTogetherWhatIsNotKnownIsShown) {
+  linux_port::Sample sample = sample_of(pid_);
+  sample.hit.access = Access::read_write;  // as the collector had to ask; a write is wanted
+  pipeline_->on_sample(sample);
+  ASSERT_EQ(reporter_.hits.size(), 1U);
+  EXPECT_EQ(reporter_.hits[0].access, Access::read_write);
+  EXPECT_EQ(pipeline_->totals({}).filtered, 0U);
+}
+
 TEST_F(HitPipelineTest, OldValueIsNotCarriedAcrossHitsThatWereRejected) {
   object_.conditions = {*type_condition(*parse_condition("changed"), {ByteCount{4}, true})};
   views_->set_sees_all_writers(true);

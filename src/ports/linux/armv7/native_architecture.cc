@@ -1,55 +1,22 @@
-// Armv7: what debug registers there are is told by ptrace, and which kinds the kernel allows is
-// tried.
+// Armv7: what debug registers there are is told by ptrace.
 #include "ports/linux/native_architecture.h"
 
-#include <sys/ptrace.h>
-
-#include <cstdint>
-#include <optional>
-
-#include "ports/linux/self_watch.h"
-#include "ports/linux/traced_child.h"
+#include "ports/linux/armv7/debug_pairs.h"
 
 namespace trapline::linux_port {
 namespace {
 
-// arch/arm/kernel/ptrace.c, ptrace_get_hbp_resource_info.
-struct ResourceInfo {
-  std::uint8_t breakpoints = 0;
-  std::uint8_t watchpoints = 0;
-  std::uint8_t longest = 0;  // bytes of one watchpoint
-};
-
-std::optional<ResourceInfo> ask_the_kernel() {
-  const TracedChild child;
-  std::uint32_t word = 0;
-  constexpr long kInfo = 0;
-  if (child.tid().value == 0 || ::ptrace(PTRACE_GETHBPREGS, child.tid().value, kInfo, &word) != 0)
-    return std::nullopt;
-  return ResourceInfo{.breakpoints = static_cast<std::uint8_t>(word),
-                      .watchpoints = static_cast<std::uint8_t>(word >> 8),
-                      .longest = static_cast<std::uint8_t>(word >> 16)};
-}
-
-alignas(8) std::uint64_t probed_word = 0;
-
-bool is_accepted(Access access) {
-  return try_self_watch({RemoteAddress::of_local(&probed_word), ByteCount{4}, access}).has_value();
-}
-
-// Kernels before v8 debug let only one kind through. Where perf does not tell, that one.
-AccessSet accepted_kinds() {
-  if (!is_accepted(Access::write)) return {Access::read_write, Access::execute};
-  return {Access::read, Access::write, Access::read_write, Access::execute};
-}
-
 DebugArchitecture find_out() {
-  // The least that the architecture allows (DDI 0406C, C11.11.19, DBGDIDR): 2 breakpoints and 1
-  // watchpoint of a word.
-  const auto info =
-      ask_the_kernel().value_or(ResourceInfo{.breakpoints = 2, .watchpoints = 1, .longest = 4});
-  return armv7_debug_architecture(info.breakpoints, info.watchpoints, ByteCount{info.longest},
-                                  accepted_kinds());
+  const DebugResources there = debug_resources();
+  // The hardware tells reads from writes, and ptrace lets it; perf does not on all kernels
+  // (perf_arch.cc).
+  DebugArchitecture machine =
+      armv7_debug_architecture(there.breakpoints, there.watchpoints, ByteCount{there.longest},
+                               {Access::read, Access::write, Access::read_write, Access::execute});
+  // The hardware selects any run of bytes, Linux only these (arch/arm/kernel/hw_breakpoint.c,
+  // arch_build_bp_info and hw_breakpoint_arch_parse).
+  machine.addressing = DataAddressing::aligned_power_of_two;
+  return machine;
 }
 
 }  // namespace
