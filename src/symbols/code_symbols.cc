@@ -7,6 +7,8 @@
 #include <tuple>
 #include <utility>
 
+#include "symbols/thumb.h"
+
 namespace trapline::symbols {
 namespace {
 
@@ -69,6 +71,7 @@ std::vector<RankedSymbol> symbols_of(Dwfl_Module* module, bool (*is_wanted)(cons
                                      GElf_Xword flags) {
   std::vector<RankedSymbol> candidates;
   Sections sections;
+  const GElf_Addr thumb = thumb_bit(module);
   const int count = dwfl_module_getsymtab(module);
   for (int number = 0; number < count; ++number) {
     GElf_Sym symbol;
@@ -79,7 +82,8 @@ std::vector<RankedSymbol> symbols_of(Dwfl_Module* module, bool (*is_wanted)(cons
     const char* const name =
         dwfl_module_getsym_info(module, number, &symbol, &address, &section, &elf, &bias);
     if (name == nullptr || name[0] == '\0' || section == SHN_UNDEF || section == SHN_ABS) continue;
-    if (!is_wanted(symbol)) continue;
+    if (!is_wanted(symbol) || is_mapping_symbol(name)) continue;
+    if (GELF_ST_TYPE(symbol.st_info) == STT_FUNC) address &= ~thumb;
     const auto section_end = sections.end_of(elf, section, bias, flags);
     if (!section_end) continue;
     const auto underscores =

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "symbols/thumb.h"
+
 namespace trapline::symbols {
 namespace {
 
@@ -28,12 +30,14 @@ std::optional<SymbolKind> kind_of(const GElf_Sym& symbol) {
 
 template <typename Visitor>  // (const char* name, const GElf_Sym&, address)
 void for_each_symbol(Dwfl_Module* module, Visitor visit) {
+  const GElf_Addr thumb = thumb_bit(module);
   const int count = dwfl_module_getsymtab(module);
   for (int index = 0; index < count; ++index) {
     GElf_Sym symbol;
     GElf_Addr address = 0;
     const char* const name =
         dwfl_module_getsym_info(module, index, &symbol, &address, nullptr, nullptr, nullptr);
+    if (GELF_ST_TYPE(symbol.st_info) == STT_FUNC) address &= ~thumb;
     if (name != nullptr && name[0] != '\0') visit(name, symbol, address);
   }
 }

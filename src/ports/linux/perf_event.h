@@ -42,7 +42,8 @@ struct PerfEventOptions {
 // writes.
 [[nodiscard]] Access perf_access(Access wanted);
 
-// One sample for each access to `slot`, of the kind perf_access says. Disabled: enable it once its output goes somewhere.
+// One sample for each access to `slot`, of the kind perf_access says. Disabled: enable it once its
+// output goes somewhere.
 [[nodiscard]] perf_event_attr breakpoint_attributes(const SlotRequest& slot,
                                                     const PerfEventOptions& options);
 // One for each slot. The first alone reports tasks if that is asked: each event that does gets its

@@ -88,8 +88,7 @@ void add_negotiation_notes(const PerfEventOptions& options, const TargetScope& s
   if (!native_perf_architecture().sees_system_calls) {
     notes.emplace_back(
         "accesses made by system calls (read(2) into the variable, say) are not seen: this "
-        "architecture's kernels take no debug exception in their own mode for an address of a "
-        "program");
+        "architecture's kernels report no access of their own to an address of a program");
   } else if (!options.kernel_accesses) {
     notes.emplace_back(
         "accesses made by system calls (read(2) into the variable, say) are not seen: "
@@ -113,7 +112,7 @@ void add_access_notes(Access wanted, std::vector<std::string>& notes) {
         ", as its instruction tells, is left out and counted as filtered");
   }
   if (const std::string drawback = perf_drawback(); !drawback.empty())
-    notes.push_back("accesses are missed: " + drawback);
+    notes.push_back("use --collector ptrace if you can: " + drawback);
 }
 
 }  // namespace trapline::linux_port

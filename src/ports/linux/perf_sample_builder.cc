@@ -8,6 +8,7 @@
 #include "ports/linux/perf_arch.h"
 #include "ports/linux/perf_event.h"
 #include "ports/linux/proc_fs.h"
+#include "ports/linux/ptrace_arch.h"
 
 namespace trapline::linux_port {
 namespace {
@@ -22,7 +23,7 @@ std::span<const RemoteAddress> without_first(const std::vector<RemoteAddress>& c
 std::optional<RemoteAddress> return_address(const PerfSample& record) {
   if (const auto link = native_perf_architecture().link_register) {
     const auto value = record.registers.get(*link);
-    return value ? std::optional(RemoteAddress(*value)) : std::nullopt;
+    return value ? std::optional(code_address(RemoteAddress(*value))) : std::nullopt;
   }
   std::uint64_t word = 0;
   if (record.stack.size() < sizeof word) return std::nullopt;

@@ -50,7 +50,7 @@ FileDescriptor open_breakpoint(ThreadId tid) {
   perf_event_attr attributes{};
   attributes.size = sizeof attributes;
   attributes.type = PERF_TYPE_BREAKPOINT;
-  attributes.bp_type = HW_BREAKPOINT_W;
+  attributes.bp_type = HW_BREAKPOINT_RW;  // the one kind of data that every kernel takes
   attributes.bp_addr = RemoteAddress::of_local(&watched).value() + sizeof watched;
   attributes.bp_len = HW_BREAKPOINT_LEN_8;
   attributes.exclude_kernel = 1;

@@ -168,7 +168,7 @@ void SampleBuilder::read_stack(const FrameRegisters& frame, RemoteMemory& memory
   if (options_.stack == StackMode::frame_pointer) {
     walk_frames(memory, frame, callers_);
     sample_.hit.callers = callers_;
-    if (frame.link) sample_.stack_top = RemoteAddress(*frame.link);
+    if (frame.link) sample_.stack_top = code_address(RemoteAddress(*frame.link));
     if (!frame.stack || !native_perf_architecture().return_address_on_stack) return;
     if (const auto word = memory.read_object<std::uint64_t>(RemoteAddress(*frame.stack))) {
       sample_.stack_top = RemoteAddress(*word);

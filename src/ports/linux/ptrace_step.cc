@@ -14,6 +14,10 @@ std::uint64_t address_of_instruction(ThreadId tid) {
 
 }  // namespace
 
+bool PtraceStep::ends_exclusive_loops() {
+  return false;
+}
+
 std::expected<void, Error> PtraceStep::begin(ThreadId tid) {
   from_ = address_of_instruction(tid);
   if (step(tid)) return {};

@@ -17,9 +17,13 @@ namespace trapline::linux_port {
 // One for each thread. All calls from the tracing thread.
 class PtraceStep {
  public:
+  // Whether it brings a loop of exclusive loads and stores to an end, which a trap in it makes go
+  // round once more each time.
+  [[nodiscard]] static bool ends_exclusive_loops();
+
   // The thread is in a StopKind::signal and its debug registers are cleared. Lets it run; ask
-  // end_at at its next stop. Of a loop of exclusive loads and stores, which a trap makes fail, it
-  // runs all until the store has succeeded. Errors: no_free_slot, target_gone, not_supported,
+  // end_at at its next stop. Of a loop of exclusive loads and stores it runs all until the store
+  // has succeeded, if ends_exclusive_loops(). Errors: no_free_slot, target_gone, not_supported,
   // os_failure; then it still stands.
   [[nodiscard]] std::expected<void, Error> begin(ThreadId tid);
 
@@ -28,6 +32,8 @@ class PtraceStep {
     // not: then it traps again.
     bool has_run = false;
     bool is_own_stop = false;  // the stop is no signal of the program's
+    // More than the instruction has run: its registers do not tell what was stored.
+    bool ran_sequence = false;
   };
   // nullopt: it was let run on and will stop again.
   [[nodiscard]] std::optional<End> end_at(const ThreadStop& stop);

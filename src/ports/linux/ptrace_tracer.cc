@@ -340,6 +340,7 @@ int Tracer::finish_step(const ThreadStop& stop, const PtraceStep::End& end, Thre
     Sample& sample = hit.sample.get();
     if (sample.hit.access != Access::execute)
       sample.hit.new_value = samples_.read_value(hit.subject, *process.memory);
+    if (end.ran_sequence) sample.registers = {};
     sink.on_sample(sample);
   }
   thread.pending.clear();

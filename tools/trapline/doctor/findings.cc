@@ -62,7 +62,10 @@ void append_machine(std::string& text, const Findings& findings) {
   fmt::format_to(out, "free now    {} for data, {} for code{}, in a thread of this process\n",
                  probed.free_data_slots, probed.free_code_slots,
                  probed.slots_are_shared ? " (one pool)" : "");
-  fmt::format_to(out, "kinds       {}\n", join_accesses(probed.accesses));
+  fmt::format_to(out, "kinds       {}{}\n", join_accesses(probed.accesses),
+                 linux_port::native_perf_architecture().tells_kinds
+                     ? ""
+                     : "; perf: r and w as rw, and a filter by the instruction");
   fmt::format_to(out, "lengths     {} bytes{}; other ranges are split\n",
                  join_lengths(probed.lengths), probed.unaligned ? ", at any address" : ", aligned");
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "symbols/resolver.h"
+#include "symbols/thumb.h"
 #include "tools/trapline/messages.h"
 #include "tools/trapline/watch/when_conditions.h"
 
@@ -114,7 +115,14 @@ Result<WatchedObject> find_watched_object(const WatchOptions& options, symbols::
   auto object = options.access == Access::execute ? find_function(options, image, *expression)
                                                   : find_data(options, image, memory, *expression);
   if (!object) return std::unexpected(std::move(object.error()));
-  return with_plan(options, machine, std::move(*object));
+  DebugArchitecture fitting = machine;
+  if (options.access == Access::execute &&
+      symbols::is_thumb_function(image, object->request.address)) {
+    // Of a function pointer, bit 0 tells the instruction set.
+    object->request.address = RemoteAddress(object->request.address.value() & ~std::uint64_t{1});
+    fitting.code_length = ByteCount{2};
+  }
+  return with_plan(options, fitting, std::move(*object));
 }
 
 }  // namespace trapline::command

@@ -27,8 +27,6 @@ namespace armv7 = regs::armv7;
 constexpr std::uint32_t kThumbBreak = 0xde01;
 constexpr std::uint32_t kArmBreak = 0xe7f001f0;
 constexpr std::uint64_t kThumbBit = 1;
-constexpr std::uint32_t kThumbState = 1U << 5;  // of cpsr
-constexpr std::size_t kThumbFrame = 7;          // r7
 
 // Where the kernel begins (TASK_SIZE, a multiple of 16 MB, less than that above the stack's end,
 // where the program's name lies). A watchpoint there would trap in the kernel, which has nobody to
@@ -38,11 +36,18 @@ std::uint64_t end_of_user_memory() {
   return (::getauxval(AT_EXECFN) / kGranule + 1) * kGranule;
 }
 
+// Code that was asked for as such, or that lies where no instruction of ARM's does; of a function
+// pointer, the lowest bit tells.
+bool is_thumb(const SlotRequest& slot) {
+  constexpr ByteCount kThumbLength{2};
+  constexpr std::uint64_t kWord = 4;
+  return slot.length == kThumbLength || slot.address.value() % kWord != 0;
+}
+
 // The kernel takes the length as bytes from the address on, wherever that is in its word.
 std::expected<std::uint32_t, Error> control_of(const SlotRequest& slot) {
   constexpr std::uint64_t kWindow = 8;
-  constexpr ByteCount kThumbLength{2};
-  if (slot.access == Access::execute) return breakpoint_control(slot.length == kThumbLength);
+  if (slot.access == Access::execute) return breakpoint_control(is_thumb(slot));
   const auto pair = armv7::encode(armv7::Watchpoint{.address = RemoteAddress(0),
                                                     .length = slot.length,
                                                     .access = slot.access,
@@ -57,8 +62,10 @@ std::expected<void, Error> write_slot(ThreadId tid, const SlotRequest& slot, Slo
   if (last >= end_of_user_memory()) return std::unexpected(Error{ErrorCode::unreadable_memory});
   const auto control = control_of(slot);
   if (!control) return std::unexpected(control.error());
-  return put_pair(tid, {.code = slot.access == Access::execute, .index = index.value},
-                  static_cast<std::uint32_t>(slot.address.value()), *control);
+  const bool code = slot.access == Access::execute;
+  const RemoteAddress address = code ? code_address(slot.address) : slot.address;
+  return put_pair(tid, {.code = code, .index = index.value},
+                  static_cast<std::uint32_t>(address.value()), *control);
 }
 
 }  // namespace
@@ -102,11 +109,12 @@ std::expected<UserRegisters, Error> read_user_registers(ThreadId tid) {
   return registers;
 }
 
+// Without a frame pointer: GCC's (r7 in Thumb code, r11 in ARM) point elsewhere than at a saved one
+// and a return address, so that a walk would make callers up.
 FrameRegisters frame_registers(const UserRegisters& registers) {
-  const bool is_thumb = (registers.get(ArmRegister::cpsr).value_or(0) & kThumbState) != 0;
   return {.instruction = registers.get(ArmRegister::pc),
           .stack = registers.get(ArmRegister::sp),
-          .frame = is_thumb ? registers.get(kThumbFrame) : registers.get(ArmRegister::fp),
+          .frame = std::nullopt,
           .link = registers.get(ArmRegister::lr)};
 }
 

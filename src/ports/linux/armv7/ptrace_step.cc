@@ -170,6 +170,10 @@ std::optional<Sequence> sequence_from(ThreadId tid, const Position& load) {
 
 }  // namespace
 
+bool PtraceStep::ends_exclusive_loops() {
+  return true;
+}
+
 std::expected<void, Error> PtraceStep::begin(ThreadId tid) {
   exclusive_.reset();
   const auto position = position_of(tid);
@@ -222,7 +226,9 @@ std::optional<PtraceStep::End> PtraceStep::end_at(const ThreadStop& stop) {
   const bool has_left = exclusive_->is_passing && !is_behind_store;
   if (is_own_stop && !has_stored && !has_left && go_on(stop.tid)) return std::nullopt;
   const bool has_loaded = exclusive_->began_at_load && pc != from_;
-  return End{.has_run = has_stored || has_loaded, .is_own_stop = is_own_stop};
+  return End{.has_run = has_stored || has_loaded,
+             .is_own_stop = is_own_stop,
+             .ran_sequence = exclusive_->began_at_load};
 }
 
 }  // namespace trapline::linux_port

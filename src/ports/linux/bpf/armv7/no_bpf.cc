@@ -8,7 +8,7 @@
 namespace trapline::linux_port {
 
 Result<void> self_test_bpf() {
-  return fail(ErrorCode::not_supported, "there is no collector bpf on Armv7; use --collector perf");
+  return fail(ErrorCode::not_supported, "there is no collector bpf on Armv7");
 }
 
 std::unique_ptr<MachineCollector> make_bpf_machine_collector() {
