@@ -1,3 +1,4 @@
+#include <atomic>
 #include <cstdint>
 #include <utility>
 
@@ -13,9 +14,12 @@ namespace {
 // is an exchange, which QEMU 7.2 does not always tell.
 alignas(8) thread_local volatile std::uint32_t probed_word = 0;
 
-// A watch of that word, by this thread.
-Result<PerfEvent> watch_word() {
-  const SlotRequest slot{.address = RemoteAddress::of_local(&probed_word),
+// The same, for atomic operations.
+alignas(8) thread_local std::atomic<std::uint32_t> probed_atomic = 0;
+
+// A watch of such a word, by this thread.
+Result<PerfEvent> watch_word(const volatile void* word) {
+  const SlotRequest slot{.address = RemoteAddress::of_local(word),
                          .length = ByteCount{sizeof probed_word},
                          .access = Access::write};
   auto event = open_self_watch(slot);
@@ -27,10 +31,9 @@ Result<PerfEvent> watch_word() {
 
 // How many of this many stores are hits.
 Result<std::uint64_t> count_hits(std::uint32_t stores) {
-  const auto event = watch_word();
+  const auto event = watch_word(&probed_word);
   if (!event) return std::unexpected(event.error());
-  for (std::uint32_t value = 1; value <= stores; ++value)
-    probed_word = value;
+  for (std::uint32_t value = 1; value <= stores; ++value) probed_word = value;
   event->disable();
   return event->count().value_or(0);
 }
@@ -44,12 +47,13 @@ bool try_two_hits() {
 // By single tries: where each traps between its load and its store, none succeeds.
 bool try_atomic_operation() {
   constexpr int kTries = 100;
-  const auto event = watch_word();
+  const auto event = watch_word(&probed_atomic);
   if (!event) return true;
-  std::uint32_t value = probed_word.load(std::memory_order_relaxed);
+  std::uint32_t value = probed_atomic.load(std::memory_order_relaxed);
   bool has_succeeded = false;
   for (int i = 0; i < kTries && !has_succeeded; ++i)
-    has_succeeded = probed_word.compare_exchange_weak(value, value + 1, std::memory_order_relaxed);
+    has_succeeded =
+        probed_atomic.compare_exchange_weak(value, value + 1, std::memory_order_relaxed);
   event->disable();
   return has_succeeded;
 }
