@@ -43,8 +43,8 @@ struct WatchpointHit {
   std::size_t part_length = 0;
   Access access = Access::write;  // what was asked for
 
-  // The whole object: as it was at the hit before this one, or when the watch was set; and as it is
-  // now. Each as long as the object. Both are empty if it cannot be read any more, and for
+  // The whole object: as the access before this one left it (a hit's or a handler's own), or as it
+  // was when the watch was set; and as it is now. Each as long as the object. Both are empty if it cannot be read any more, and for
   // Access::execute. When threads write at the same time, `new_bytes` may already have what another
   // of them wrote.
   std::span<const std::byte> old_bytes;

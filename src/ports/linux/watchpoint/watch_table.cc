@@ -23,7 +23,8 @@ constexpr unsigned kPlaceShift = 28;
 constexpr unsigned kSlotShift = 24;
 constexpr std::uint32_t kFourBits = 0xf;
 constexpr std::uint32_t kGenerationMask = (1U << kSlotShift) - 1;
-static_assert(WatchTable::kPlaces <= kFourBits + 1 && kMaxPlanSlots <= kFourBits + 1);
+// So whatever place a number names there is.
+static_assert(WatchTable::kPlaces == kFourBits + 1 && kMaxPlanSlots <= kFourBits + 1);
 
 // This thread is in a handler: what it accesses there is not told. Not allocated at its first use,
 // as the thread-local data of a shared object would be.
@@ -115,8 +116,7 @@ void WatchTable::remove_after_fork(Place place) {
 
 bool WatchTable::deliver(const PerfTrap& trap, const SignalContext& registers) {
   const auto number = decode(trap.data);
-  if (!number || number->place >= kPlaces) return false;
-  if (is_in_handler) return true;
+  if (!number) return false;
   Entry& entry = entries_[number->place];
   const auto is_there = [&] {
     const std::uint32_t generation = entry.generation.load(std::memory_order_seq_cst);
@@ -127,10 +127,15 @@ bool WatchTable::deliver(const PerfTrap& trap, const SignalContext& registers) {
   const int saved_errno = errno;
   entry.in_flight.fetch_add(1, std::memory_order_seq_cst);
   if (is_there() && number->slot < entry.watch->plan.slots().size()) {
-    is_in_handler = true;
-    unblock_faults();
-    tell(entry, number->slot, trap, registers);
-    is_in_handler = false;
+    if (is_in_handler) {
+      // It has put the old value back, or set another: the next hit finds that.
+      remember_values(number->place);
+    } else {
+      is_in_handler = true;
+      unblock_faults();
+      tell(entry, number->slot, trap, registers);
+      is_in_handler = false;
+    }
   }
   // Pairs with the load in remove: the handler is done.
   entry.in_flight.fetch_sub(1, std::memory_order_release);

@@ -61,7 +61,8 @@ class WatchTable {
     std::atomic<std::uint32_t> generation{0};  // odd: there is a watch
     std::atomic<std::uint32_t> in_flight{0};   // threads in deliver()
     const WatchDescription* watch = nullptr;   // of the odd generation
-    // What each slot held at its last hit, the byte at the lowest address lowest.
+    // What each slot held after its last access, a handler's own included, the byte at the lowest
+    // address lowest.
     std::array<std::atomic<std::uint64_t>, kMaxPlanSlots> last_values{};
   };
   struct Number {

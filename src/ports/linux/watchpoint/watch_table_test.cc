@@ -174,6 +174,35 @@ TEST(WatchTable, WhatAHandlerTriggersIsNotTold) {
   EXPECT_EQ(hits, 2);
 }
 
+// The access of a handler is not told, but what it wrote is what the next hit calls old: its own
+// object's, and that of another watch.
+TEST(WatchTable, WhatAHandlerWroteIsOldAtTheNextHit) {
+  int word = 7;
+  int other = 70;
+  std::uint64_t number = 0;
+  std::uint64_t other_number = 0;
+  const TableWatch watch(description_of(&word, sizeof word, [&](const WatchpointHit& hit) {
+    word = hit.old_as<int>().value_or(-1);
+    raise_perf_trap(number);
+    other = 71;
+    raise_perf_trap(other_number);
+  }));
+  int old_of_other = 0;
+  const TableWatch another(description_of(&other, sizeof other, [&](const WatchpointHit& hit) {
+    old_of_other = hit.old_as<int>().value_or(-1);
+  }));
+  number = watch.number();
+  other_number = another.number();
+  for (const int stray : {8, 9, 10}) {
+    word = stray;
+    raise_perf_trap(number);
+    EXPECT_EQ(word, 7) << "after " << stray;
+  }
+  other = 72;
+  raise_perf_trap(other_number);
+  EXPECT_EQ(old_of_other, 71);
+}
+
 TEST(WatchTable, TheHandlerMayUseGuardedAccessAndErrnoStays) {
   int word = 0;
   bool survived = false;
