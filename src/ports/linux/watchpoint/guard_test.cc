@@ -2,15 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <atomic>
 #include <csignal>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 
+#include "ports/linux/watchpoint/ended_child.h"
 #include "ports/linux/watchpoint/signal_text.h"
 #include "ports/linux/watchpoint/simulated_trap.h"
 #include "ports/linux/watchpoint/watch_table.h"
@@ -18,10 +17,13 @@
 namespace trapline::linux_port {
 namespace {
 
+using testing::Ended;
 using ::testing::HasSubstr;
 using testing::raise_perf_trap;
+using testing::run_child;
 
 constexpr WatchpointOptions kUnproved{.self_test = false};
+const std::string kAborted = "signal " + std::to_string(SIGABRT);
 
 // As if the only watch there is had been hit by this thread; nothing is written.
 void hit_the_only_watch() {
@@ -82,34 +84,6 @@ TEST(Guard, ScopesMayEndInAnyOrder) {
   EXPECT_EQ(reports, 1);
 }
 
-struct Ended {
-  int status = 0;
-  std::string said;
-};
-
-// What a child says on standard error, and how it ends.
-Ended run_child(const std::function<void()>& body) {
-  int pipe_ends[2];
-  if (::pipe(pipe_ends) != 0) return {};
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::dup2(pipe_ends[1], STDERR_FILENO);
-    ::close(pipe_ends[0]);
-    std::signal(SIGABRT, SIG_DFL);
-    body();
-    ::_exit(0);
-  }
-  ::close(pipe_ends[1]);
-  Ended ended;
-  char buffer[4096];
-  ssize_t count = 0;
-  while ((count = ::read(pipe_ends[0], buffer, sizeof buffer)) > 0)
-    ended.said.append(buffer, static_cast<std::size_t>(count));
-  ::close(pipe_ends[0]);
-  ::waitpid(child, &ended.status, 0);
-  return ended;
-}
-
 TEST(Guard, WithoutAHandlerTheWriteIsReportedAndTheProcessAborts) {
   const Ended ended = run_child([] {
     static std::uint32_t object = 41;
@@ -118,7 +92,7 @@ TEST(Guard, WithoutAHandlerTheWriteIsReportedAndTheProcessAborts) {
     *const_cast<volatile std::uint32_t*>(&object) = 42;  // where registers fire, this is the hit
     hit_the_only_watch();
   });
-  EXPECT_TRUE(WIFSIGNALED(ended.status) && WTERMSIG(ended.status) == SIGABRT) << ended.status;
+  EXPECT_EQ(ended.status, kAborted);
   EXPECT_THAT(ended.said, HasSubstr("this object is frozen"));
   EXPECT_THAT(ended.said, HasSubstr("4 bytes at 0x"));
   EXPECT_THAT(ended.said, HasSubstr("0x29 -> 0x2a"));

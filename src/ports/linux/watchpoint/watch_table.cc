@@ -144,8 +144,11 @@ bool WatchTable::deliver(const PerfTrap& trap, const SignalContext& registers) {
 }
 
 // Everything on the stack of the thread: see watchpoint_stack_bytes.
+//
+// noexcept: an exception of the handler would be unwound through the signal's frame into whatever
+// code the thread was in, whose catch it was not meant for.
 void WatchTable::tell(Entry& entry, std::size_t slot, const PerfTrap& trap,
-                      const SignalContext& registers) {
+                      const SignalContext& registers) noexcept {
   const WatchDescription& watch = *entry.watch;
   const SlotRequest& fired = watch.plan.slots()[slot];
 

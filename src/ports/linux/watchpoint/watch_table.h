@@ -73,7 +73,7 @@ class WatchTable {
   [[nodiscard]] std::uint64_t own_mark() const;
   [[nodiscard]] std::optional<Number> decode(std::uint64_t number) const;
   static void tell(Entry& entry, std::size_t slot, const PerfTrap& trap,
-                   const SignalContext& registers);
+                   const SignalContext& registers) noexcept;
 
   std::array<Entry, kPlaces> entries_{};
 };

@@ -1,23 +1,29 @@
 // What the handler of SIGTRAP does with the traps of perf events: without any event.
 #include "ports/linux/watchpoint/watch_table.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
 #include <atomic>
 #include <csignal>
+#include <memory>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "native_machine.h"
 #include "ports/linux/fault/fault_test_support.h"
+#include "ports/linux/watchpoint/ended_child.h"
 #include "ports/linux/watchpoint/simulated_trap.h"
 #include "trapline/port/debug_architecture.h"
 
 namespace trapline::linux_port {
 namespace {
 
+using ::testing::HasSubstr;
 using testing::raise_perf_trap;
+using testing::run_child;
 
 WatchDescription description_of(const volatile void* object, std::size_t length,
                                 WatchpointHandler handler, Access access = Access::write) {
@@ -299,6 +305,7 @@ std::string outcome(void (*body)()) {
   }));
 }
 const std::string kTrap = "signal " + std::to_string(SIGTRAP);
+const std::string kAborted = "signal " + std::to_string(SIGABRT);
 constexpr std::uint64_t kNotOurs = 0x1234;
 
 TEST(ForeignTrap, GoesToTheDispositionThatWasThere) {
@@ -377,15 +384,35 @@ TEST(LaterTrapHandler, HandsOnOrAsks) {
 }
 
 TEST(WatchTable, DestroyingAWatchInAHandlerEndsTheProcessWithAMessage) {
-  EXPECT_EQ(outcome([] {
-              std::signal(SIGABRT, SIG_DFL);
-              static int word = 0;
-              static std::unique_ptr<TableWatch> watch;
-              watch = std::make_unique<TableWatch>(
-                  description_of(&word, sizeof word, [](const WatchpointHit&) { watch.reset(); }));
-              raise_perf_trap(watch->number());
-            }),
-            "signal " + std::to_string(SIGABRT));
+  const auto ended = run_child([] {
+    static int word = 0;
+    static std::unique_ptr<TableWatch> watch;
+    watch = std::make_unique<TableWatch>(
+        description_of(&word, sizeof word, [](const WatchpointHit&) { watch.reset(); }));
+    raise_perf_trap(watch->number());
+  });
+  EXPECT_EQ(ended.status, kAborted);
+  EXPECT_THAT(ended.said, HasSubstr("was destroyed inside a handler"));
+}
+
+// Called through a pointer, or the compiler, who sees a system call that does not throw, would
+// leave out the catch.
+void (*volatile const raise_somewhere)(std::uint64_t, bool) = raise_perf_trap;
+
+TEST(WatchTable, AnExceptionOfAHandlerEndsTheProcessWhoeverWouldCatchIt) {
+  const auto ended = run_child([] {
+    static int word = 0;
+    const TableWatch watch(description_of(&word, sizeof word, [](const WatchpointHit&) {
+      throw std::runtime_error("thrown by a handler");
+    }));
+    try {
+      raise_somewhere(watch.number(), false);
+    } catch (...) {
+      ::_exit(1);
+    }
+  });
+  EXPECT_EQ(ended.status, kAborted);
+  EXPECT_THAT(ended.said, HasSubstr("thrown by a handler"));
 }
 
 TEST(AlternateStack, OfTheSizeThatIsToldIsEnough) {
