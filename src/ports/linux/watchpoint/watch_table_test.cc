@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -104,6 +105,35 @@ TEST(WatchTable, WatchesOfReadsAreReadThroughTheKernel) {
   word = 4;
   raise_perf_trap(watch.number());
   EXPECT_EQ(seen, 4U);
+}
+
+// /proc/PID/stat: after the name in brackets, the state.
+bool main_thread_has_ended() {
+  std::ifstream file("/proc/self/stat");
+  std::string text;
+  std::getline(file, text);
+  const std::size_t name_ends = text.rfind(')');
+  return name_ends != std::string::npos && text.substr(name_ends).starts_with(") Z");
+}
+
+TEST(WatchTable, ReadsAreReadThoughTheMainThreadHasEnded) {
+  EXPECT_EQ(
+      text_of_status(status_of_child([] {
+        std::thread([] {
+          while (!main_thread_has_ended()) std::this_thread::yield();
+          static std::uint64_t word = 3;
+          static std::uint64_t seen = 0;
+          const TableWatch watch(description_of(
+              &word, sizeof word,
+              [](const WatchpointHit& hit) { seen = hit.new_as<std::uint64_t>().value_or(0); },
+              Access::read_write));
+          word = 4;
+          raise_perf_trap(watch.number());
+          ::_exit(seen == 4 ? 0 : 1);
+        }).detach();
+        ::syscall(SYS_exit, 0);  // this thread only, and nothing is unwound
+      })),
+      "exit 0");
 }
 
 TEST(WatchTable, AnObjectThatIsGoneHasNoValues) {
