@@ -101,7 +101,7 @@ void WatchTable::remove(Place place) {
   // Either a handler sees that the generation has changed, or this sees it in flight: both are
   // stores followed by loads of the other, in one order for all threads.
   entry.generation.fetch_add(1, std::memory_order_seq_cst);
-  while (entry.in_flight.load(std::memory_order_seq_cst) != 0) ::sched_yield();
+  while (has_flights(entry)) ::sched_yield();
   entry.watch = nullptr;
   entry.is_taken.store(false, std::memory_order_release);
 }
@@ -109,9 +109,36 @@ void WatchTable::remove(Place place) {
 void WatchTable::remove_after_fork(Place place) {
   Entry& entry = entries_[place];
   entry.generation.fetch_add(1, std::memory_order_seq_cst);
-  entry.in_flight.store(0, std::memory_order_relaxed);
   entry.watch = nullptr;
   entry.is_taken.store(false, std::memory_order_release);
+}
+
+// The thread that forked may be in a handler itself, in which it cannot wait for its own end
+// either: it is forgotten as the others are, and must not be subtracted when it comes back. So the
+// count has a number above it, which changes here; all there is changes by single instructions,
+// between which a handler of another signal may fork.
+void WatchTable::forget_flights() {
+  for (Entry& entry : entries_) {
+    const std::uint64_t forgotten = entry.in_flight.load(std::memory_order_relaxed) >> kForkShift;
+    entry.in_flight.store((forgotten + 1) << kForkShift, std::memory_order_relaxed);
+  }
+}
+
+std::uint64_t WatchTable::begin_flight(Entry& entry) {
+  return entry.in_flight.fetch_add(1, std::memory_order_seq_cst) >> kForkShift;
+}
+
+void WatchTable::end_flight(Entry& entry, std::uint64_t flight) {
+  std::uint64_t now = entry.in_flight.load(std::memory_order_relaxed);
+  // The release pairs with the load in has_flights: the handler is done.
+  while (now >> kForkShift == flight &&
+         !entry.in_flight.compare_exchange_weak(now, now - 1, std::memory_order_release,
+                                                std::memory_order_relaxed)) {
+  }
+}
+
+bool WatchTable::has_flights(const Entry& entry) {
+  return static_cast<std::uint32_t>(entry.in_flight.load(std::memory_order_seq_cst)) != 0;
 }
 
 bool WatchTable::deliver(const PerfTrap& trap, const SignalContext& registers) {
@@ -125,7 +152,7 @@ bool WatchTable::deliver(const PerfTrap& trap, const SignalContext& registers) {
   // Looked at twice: who removes a watch does not wait for traps that come after its removal.
   if (!is_there()) return true;
   const int saved_errno = errno;
-  entry.in_flight.fetch_add(1, std::memory_order_seq_cst);
+  const std::uint64_t flight = begin_flight(entry);
   if (is_there() && number->slot < entry.watch->plan.slots().size()) {
     if (is_in_handler) {
       // It has put the old value back, or set another: the next hit finds that.
@@ -137,8 +164,7 @@ bool WatchTable::deliver(const PerfTrap& trap, const SignalContext& registers) {
       is_in_handler = false;
     }
   }
-  // Pairs with the load in remove: the handler is done.
-  entry.in_flight.fetch_sub(1, std::memory_order_release);
+  end_flight(entry, flight);
   errno = saved_errno;
   return true;
 }
@@ -196,6 +222,9 @@ WatchTable& watch_table() {
 }
 
 std::expected<void, Error> take_traps() {
+  static const int refused =
+      ::pthread_atfork(nullptr, nullptr, [] { watch_table().forget_flights(); });
+  if (refused != 0) return std::unexpected(Error{ErrorCode::limit_reached, refused});
   set_perf_trap_owner([](const PerfTrap& trap, const SignalContext& registers) {
     return watch_table().deliver(trap, registers);
   });

@@ -49,8 +49,11 @@ class WatchTable {
   // When it returns, no handler of the watch runs or will. Its events must be closed or disabled,
   // or hits of them would come to nothing.
   void remove(Place place);
-  // The same in a child of fork, which has none of the threads that may have been in a handler.
+  // The same in a child of fork, which has none of the threads that may have been in a handler; so
+  // it waits for nobody, and may be called in the handler that forked.
   void remove_after_fork(Place place);
+  // First of all in a child of fork: threads that it does not have are in no handler.
+  void forget_flights();
 
   // Whether the trap is of a watch of this table, be it one that was removed.
   [[nodiscard]] bool deliver(const PerfTrap& trap, const SignalContext& registers);
@@ -59,8 +62,9 @@ class WatchTable {
   struct Entry {
     std::atomic<bool> is_taken{false};
     std::atomic<std::uint32_t> generation{0};  // odd: there is a watch
-    std::atomic<std::uint32_t> in_flight{0};   // threads in deliver()
-    const WatchDescription* watch = nullptr;   // of the odd generation
+    // Threads in deliver(), above kForkShift how often they were forgotten: see forget_flights.
+    std::atomic<std::uint64_t> in_flight{0};
+    const WatchDescription* watch = nullptr;  // of the odd generation
     // What each slot held after its last access, a handler's own included, the byte at the lowest
     // address lowest.
     std::array<std::atomic<std::uint64_t>, kMaxPlanSlots> last_values{};
@@ -70,6 +74,11 @@ class WatchTable {
     std::size_t slot;
     std::uint32_t generation;
   };
+  static constexpr unsigned kForkShift = 32;
+  [[nodiscard]] static std::uint64_t begin_flight(Entry& entry);
+  static void end_flight(Entry& entry, std::uint64_t flight);
+  [[nodiscard]] static bool has_flights(const Entry& entry);
+
   [[nodiscard]] std::uint64_t own_mark() const;
   [[nodiscard]] std::optional<Number> decode(std::uint64_t number) const;
   static void tell(Entry& entry, std::size_t slot, const PerfTrap& trap,

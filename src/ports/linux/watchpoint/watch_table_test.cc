@@ -326,8 +326,6 @@ TEST(WatchTable, NoHandlerRunsAfterRemovalWhileThreadsKeepHitting) {
   EXPECT_GE(told, kRounds / 4U);
 }
 
-// --- traps that are not ours, each in a child, since it may end ---
-
 std::string outcome(void (*body)()) {
   return text_of_status(status_of_child([&] {
     std::signal(SIGTRAP, SIG_DFL);
@@ -337,6 +335,66 @@ std::string outcome(void (*body)()) {
 const std::string kTrap = "signal " + std::to_string(SIGTRAP);
 const std::string kAborted = "signal " + std::to_string(SIGABRT);
 constexpr std::uint64_t kNotOurs = 0x1234;
+
+// --- in a child of fork; one that waits for ever is ended by SIGALRM ---
+
+constexpr unsigned kPatienceSeconds = 10;
+
+TEST(WatchTableAfterFork, ThreadsThatWereInAHandlerAreNotWaitedFor) {
+  int word = 0;
+  std::atomic<bool> is_in_handler{false};
+  std::atomic<bool> ends{false};
+  WatchTable& table = watch_table();
+  const auto description = description_of(&word, sizeof word, [&](const WatchpointHit&) {
+    is_in_handler = true;
+    while (!ends) std::this_thread::yield();
+  });
+  ASSERT_TRUE(take_traps());
+  const WatchTable::Place place = table.add(description).value();
+  std::thread hitting([&] { raise_perf_trap(table.number_of(place, 0)); });
+  while (!is_in_handler) std::this_thread::yield();
+  EXPECT_EQ(text_of_status(status_of_child([&] {
+              ::alarm(kPatienceSeconds);
+              table.remove(place);
+            })),
+            "exit 0");
+  ends = true;
+  hitting.join();
+  table.remove(place);
+}
+
+// The child destroys its copy right there, and goes on.
+TEST(WatchTableAfterFork, TheHandlerThatForkedIsNotCountedTwice) {
+  EXPECT_EQ(outcome([] {
+              static int word = 0;
+              static WatchTable::Place place;
+              static WatchTable& table = watch_table();
+              ::alarm(kPatienceSeconds);
+              (void)take_traps();
+              static const auto forks =
+                  description_of(&word, sizeof word, [](const WatchpointHit&) {
+                    const pid_t child = ::fork();
+                    if (child == 0) return table.remove_after_fork(place);
+                    int status = -1;
+                    ::waitpid(child, &status, 0);
+                    ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status));
+                  });
+              place = table.add(forks).value();
+              raise_perf_trap(table.number_of(place, 0));
+              // In the child of the handler.
+              ::alarm(kPatienceSeconds);
+              static int hits = 0;
+              const auto counts =
+                  description_of(&word, sizeof word, [](const WatchpointHit&) { ++hits; });
+              if (table.add(counts) != place) ::_exit(1);
+              raise_perf_trap(table.number_of(place, 0));
+              table.remove(place);
+              ::_exit(hits == 1 ? 0 : 2);
+            }),
+            "exit 0");
+}
+
+// --- traps that are not ours, each in a child, since it may end ---
 
 TEST(ForeignTrap, GoesToTheDispositionThatWasThere) {
   EXPECT_EQ(outcome([] {
