@@ -44,9 +44,9 @@ struct WatchpointHit {
   Access access = Access::write;  // what was asked for
 
   // The whole object: as the access before this one left it (a hit's or a handler's own), or as it
-  // was when the watch was set; and as it is now. Each as long as the object. Both are empty if it cannot be read any more, and for
-  // Access::execute. When threads write at the same time, `new_bytes` may already have what another
-  // of them wrote.
+  // was when the watch was set; and as it is now. Each as long as the object, or empty: both if it
+  // cannot be read now, and for Access::execute; `old_bytes` if it could not be read then. When
+  // threads write at the same time, `new_bytes` may already have what another of them wrote.
   std::span<const std::byte> old_bytes;
   std::span<const std::byte> new_bytes;
 

@@ -41,7 +41,8 @@ void report_values(const WatchpointHit& hit) {
   text.hex(reinterpret_cast<std::uintptr_t>(hit.address));
   if (!hit.new_bytes.empty()) {
     text << ", ";
-    text.bytes(hit.old_bytes) << " -> ";
+    if (!hit.old_bytes.empty()) text.bytes(hit.old_bytes) << " ";
+    text << "-> ";
     text.bytes(hit.new_bytes);
   }
   text << "\n";

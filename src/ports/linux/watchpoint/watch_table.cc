@@ -85,9 +85,7 @@ void WatchTable::remember_values(Place place) {
   if (watch.request.access == Access::execute) return;
   std::size_t slot = 0;
   for (const SlotRequest& request : watch.plan.slots()) {
-    const auto value = read_watched(request);
-    if (value) entry.last_values[slot].store(*value, std::memory_order_relaxed);
-    ++slot;
+    (void)entry.last_values[slot++].exchange(read_watched(request));
   }
 }
 
@@ -184,12 +182,10 @@ void WatchTable::tell(Entry& entry, std::size_t slot, const PerfTrap& trap,
     std::size_t index = 0;
     for (const SlotRequest& request : watch.plan.slots()) {
       const auto value = read_watched(request);
-      auto& last = entry.last_values[index++];
-      old_bytes.append(value ? last.exchange(*value, std::memory_order_relaxed) : 0, request);
+      old_bytes.append(entry.last_values[index++].exchange(value), request);
       new_bytes.append(value, request);
     }
   }
-  const bool is_known = new_bytes.is_complete();
 
   std::array<std::uintptr_t, WatchpointOptions::kMostCallers> callers;
   const std::size_t count =
@@ -205,10 +201,8 @@ void WatchTable::tell(Entry& entry, std::size_t slot, const PerfTrap& trap,
   hit.part = pointer_to(fired.address);
   hit.part_length = size_of_own(fired.length);
   hit.access = watch.request.access;
-  if (is_known) {
-    hit.old_bytes = old_bytes.all();
-    hit.new_bytes = new_bytes.all();
-  }
+  if (old_bytes.is_complete()) hit.old_bytes = old_bytes.all();
+  if (new_bytes.is_complete()) hit.new_bytes = new_bytes.all();
   hit.trap_ip = registers.instruction_pointer();
   hit.callers = std::span(callers).first(count);
   hit.is_late = trap.is_late;

@@ -59,15 +59,31 @@ class WatchTable {
   [[nodiscard]] bool deliver(const PerfTrap& trap, const SignalContext& registers);
 
  private:
+  // What a slot held after its last access, a handler's own included, the byte at the lowest
+  // address lowest; nullopt: it could not be read then. Several threads may exchange at once: each
+  // gets what another of them left.
+  class LastValue {
+   public:
+    std::optional<std::uint64_t> exchange(std::optional<std::uint64_t> value) {
+      // Pairs with the store of another thread, which follows its value.
+      const bool was_known = is_known_.load(std::memory_order_acquire);
+      std::uint64_t before = 0;
+      if (value) before = value_.exchange(*value, std::memory_order_relaxed);
+      is_known_.store(value.has_value(), std::memory_order_release);
+      return was_known && value ? std::optional(before) : std::nullopt;
+    }
+
+   private:
+    std::atomic<std::uint64_t> value_{0};
+    std::atomic<bool> is_known_{false};
+  };
   struct Entry {
     std::atomic<bool> is_taken{false};
     std::atomic<std::uint32_t> generation{0};  // odd: there is a watch
     // Threads in deliver(), above kForkShift how often they were forgotten: see forget_flights.
     std::atomic<std::uint64_t> in_flight{0};
-    const WatchDescription* watch = nullptr;  // of the odd generation
-    // What each slot held after its last access, a handler's own included, the byte at the lowest
-    // address lowest.
-    std::array<std::atomic<std::uint64_t>, kMaxPlanSlots> last_values{};
+    const WatchDescription* watch = nullptr;             // of the odd generation
+    std::array<LastValue, kMaxPlanSlots> last_values{};  // by slot
   };
   struct Number {
     std::size_t place;

@@ -151,6 +151,30 @@ TEST(WatchTable, AnObjectThatIsGoneHasNoValues) {
   EXPECT_FALSE(is_known);
 }
 
+// Not what another watch knew of the place it has now, nor zeros.
+TEST(WatchTable, WhatCouldNotBeReadIsNotCalledOld) {
+  std::uint32_t word = 0xbad;
+  {
+    const TableWatch earlier(description_of(&word, sizeof word, [](const WatchpointHit&) {}));
+  }
+  void* const page = ::mmap(nullptr, page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  auto* const object = static_cast<volatile std::uint32_t*>(page);
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> seen;
+  seen.reserve(4);
+  const TableWatch watch(description_of(object, sizeof *object, [&](const WatchpointHit& hit) {
+    seen.emplace_back(hit.old_as<std::uint32_t>().value_or(999),
+                      hit.new_as<std::uint32_t>().value_or(999));
+  }));
+  for (const int protection : {PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE, PROT_READ}) {
+    ::mprotect(page, page_size(), protection);
+    if (protection == (PROT_READ | PROT_WRITE)) *object = 5;
+    raise_perf_trap(watch.number());
+  }
+  EXPECT_EQ(seen, (std::vector<std::pair<std::uint32_t, std::uint32_t>>{
+                      {999, 5}, {5, 5}, {999, 999}, {999, 5}}));
+  ::munmap(page, page_size());
+}
+
 [[gnu::noinline]] void raise_below(int depth, std::uint64_t number) {
   if (depth > 0) {
     raise_below(depth - 1, number);
