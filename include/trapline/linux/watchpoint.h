@@ -176,7 +176,8 @@ class Watchpoint {
 [[nodiscard]] std::string advice_on(const Error& error);
 
 // How large an alternate signal stack has to be for a watchpoint, without what the handler itself
-// needs. See fault_stack_bytes (trapline/linux/guarded_access.h).
+// needs: three signals, one in another (a hit, a hit of what its handler accesses, the fault of a
+// guarded load). See fault_stack_bytes (trapline/linux/guarded_access.h).
 [[nodiscard]] std::size_t watchpoint_stack_bytes();
 
 }  // namespace trapline

@@ -3,8 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <fstream>
@@ -527,22 +529,53 @@ TEST(WatchTable, AnExceptionOfAHandlerEndsTheProcessWhoeverWouldCatchIt) {
   EXPECT_THAT(ended.said, HasSubstr("thrown by a handler"));
 }
 
-TEST(AlternateStack, OfTheSizeThatIsToldIsEnough) {
+// A stack for signals right above a page that cannot be written: too small would be a crash. It
+// tells how much of it was used.
+class AlternateStack {
+ public:
+  explicit AlternateStack(std::size_t bytes) : bytes_(bytes) {
+    const std::size_t length = (bytes / page_size() + 2) * page_size();
+    auto* const memory = static_cast<std::byte*>(
+        ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    ::mprotect(memory, page_size(), PROT_NONE);
+    begin_ = memory + page_size();
+    std::fill_n(begin_, bytes, kUnused);
+    const stack_t stack{begin_, 0, bytes};
+    ::sigaltstack(&stack, nullptr);
+  }
+  [[nodiscard]] std::size_t used() const {
+    const auto* const end = begin_ + bytes_;
+    const auto* const deepest =
+        std::find_if(begin_, begin_ + bytes_, [](std::byte byte) { return byte != kUnused; });
+    return static_cast<std::size_t>(end - deepest);
+  }
+
+ private:
+  static constexpr std::byte kUnused{0xa5};
+  std::size_t bytes_;
+  std::byte* begin_;
+};
+
+// The most there can be: the object is gone, and so is another that its handler accesses. Three
+// frames of the kernel; beside each there is room for a handler of faults in any build.
+TEST(AlternateStack, OfTheSizeThatIsToldIsEnoughForAFaultInAHitInAHandler) {
   EXPECT_EQ(outcome([] {
-              static int word = 0;
+              const Cliff gone(Defect::no_access);
+              static std::uint64_t number = 0;
               static int hits = 0;
-              const TableWatch watch(
-                  description_of(&word, sizeof word, [](const WatchpointHit&) { ++hits; }));
-              // Right above a page that cannot be written: too small would be a crash.
+              const TableWatch other(
+                  description_of(gone.edge(), 4, [](const WatchpointHit&) { hits = 100; }));
+              const TableWatch watch(description_of(gone.edge(), 4, [](const WatchpointHit&) {
+                ++hits;
+                raise_perf_trap(number);
+              }));
+              number = other.number();
               const std::size_t bytes = watchpoint_stack_bytes();
-              const std::size_t length = (bytes / page_size() + 2) * page_size();
-              auto* const memory = static_cast<char*>(::mmap(
-                  nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-              ::mprotect(memory, page_size(), PROT_NONE);
-              const stack_t stack{memory + page_size(), 0, bytes};
-              ::sigaltstack(&stack, nullptr);
+              const AlternateStack stack(bytes);
               for (int i = 0; i < 10; ++i) raise_perf_trap(watch.number());
-              ::_exit(hits == 10 ? 0 : 1);
+              if (hits != 10) ::_exit(1);
+              if (stack.used() < 3 * ::getauxval(AT_MINSIGSTKSZ)) ::_exit(2);
+              ::_exit(bytes >= 3 * fault::fault_stack_bytes() ? 0 : 3);
             }),
             "exit 0");
 }

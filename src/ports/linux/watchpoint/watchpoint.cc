@@ -144,9 +144,11 @@ std::string advice_on(const Error& error) {
 }
 
 std::size_t watchpoint_stack_bytes() {
-  // Measured as the fault handler's are (watchpoint_test).
+  // Of signals, one in the handler of the other: the hit, a hit of what its handler accesses, and
+  // the fault of a guarded load in either. Ours is measured (watchpoint_test).
+  constexpr std::size_t kSignals = 3;
   constexpr std::size_t kOurs = 4096;
-  return fault::fault_stack_bytes() + kOurs;
+  return kSignals * fault::fault_stack_bytes() + kOurs;
 }
 
 }  // namespace trapline
