@@ -8,7 +8,9 @@
 //     }
 //
 // A Watchpoint underneath: what that needs and does not see holds here too (watchpoint.h). A write
-// inside a scope costs a trap as well, some microseconds.
+// inside a scope costs a trap as well, some microseconds. Whether it was allowed is decided when
+// the trap arrives: a thread that writes with SIGTRAP blocked has to unblock it before its scope
+// ends, or the write is reported (with hit.is_late) as if there had been none.
 #pragma once
 
 #include <cstdint>

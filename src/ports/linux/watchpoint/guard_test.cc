@@ -68,6 +68,42 @@ TEST(Guard, AScopeIsOfItsThreadAndItsGuard) {
   EXPECT_EQ(reports, 2);
 }
 
+// What the contract says of threads that block SIGTRAP: the scope is asked for when the trap comes.
+TEST(Guard, AWriteWithSigtrapBlockedIsAllowedWhereItIsUnblocked) {
+  int object = 0;
+  int reports = 0;
+  bool is_late = false;
+  const auto guard = Guard::create(
+      object,
+      [&](const WatchpointHit& hit) {
+        ++reports;
+        is_late = hit.is_late;
+      },
+      kUnproved);
+  ASSERT_TRUE(guard) << advice_on(guard.error());
+  sigset_t traps;
+  ::sigemptyset(&traps);
+  ::sigaddset(&traps, SIGTRAP);
+  const auto write_blocked = [&] {
+    ::pthread_sigmask(SIG_BLOCK, &traps, nullptr);
+    raise_perf_trap(watch_table().number_of(0, 0), true);
+  };
+  const auto unblock = [&] { ::pthread_sigmask(SIG_UNBLOCK, &traps, nullptr); };
+  {
+    const auto scope = guard->open();
+    write_blocked();
+    unblock();
+  }
+  EXPECT_EQ(reports, 0);
+  {
+    const auto scope = guard->open();
+    write_blocked();
+  }
+  unblock();
+  EXPECT_EQ(reports, 1);
+  EXPECT_TRUE(is_late);
+}
+
 TEST(Guard, ScopesMayEndInAnyOrder) {
   int object = 0;
   int reports = 0;
