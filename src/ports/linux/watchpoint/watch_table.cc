@@ -93,8 +93,9 @@ void WatchTable::remove(Place place) {
   Entry& entry = entries_[place];
   if (is_in_handler) {
     give_up(
-        "trapline: a Watchpoint was destroyed inside a handler, where it would wait for itself. "
-        "Set a flag there and destroy it afterwards.\n");
+        "trapline: a Watchpoint was destroyed inside the handler of a watch, where it could wait "
+        "for "
+        "ever. Set a flag there and destroy it afterwards.\n");
   }
   // Either a handler sees that the generation has changed, or this sees it in flight: both are
   // stores followed by loads of the other, in one order for all threads.

@@ -497,16 +497,23 @@ TEST(LaterTrapHandler, HandsOnOrAsks) {
   EXPECT_EQ(outcome([] { ::_exit(later_handler_hands_on(true) ? 0 : 1); }), "exit 0");
 }
 
+// Its own, or another: two handlers might each wait for the other.
 TEST(WatchTable, DestroyingAWatchInAHandlerEndsTheProcessWithAMessage) {
-  const auto ended = run_child([] {
-    static int word = 0;
-    static std::unique_ptr<TableWatch> watch;
-    watch = std::make_unique<TableWatch>(
-        description_of(&word, sizeof word, [](const WatchpointHit&) { watch.reset(); }));
-    raise_perf_trap(watch->number());
-  });
-  EXPECT_EQ(ended.status, kAborted);
-  EXPECT_THAT(ended.said, HasSubstr("was destroyed inside a handler"));
+  static int word = 0;
+  static std::unique_ptr<TableWatch> watch;
+  static std::unique_ptr<TableWatch> another;
+  for (auto* const destroyed : {&watch, &another}) {
+    const auto ended = run_child([&] {
+      another = std::make_unique<TableWatch>(
+          description_of(&word, sizeof word, [](const WatchpointHit&) {}));
+      watch = std::make_unique<TableWatch>(
+          description_of(&word, sizeof word, [&](const WatchpointHit&) { destroyed->reset(); }));
+      raise_perf_trap(watch->number());
+    });
+    EXPECT_EQ(ended.status, kAborted);
+    EXPECT_THAT(ended.said, HasSubstr("was destroyed inside the handler of a watch"));
+    EXPECT_THAT(ended.said, HasSubstr("Set a flag"));
+  }
 }
 
 // Called through a pointer, or the compiler, who sees a system call that does not throw, would
