@@ -1,5 +1,5 @@
-// Catches who changes an object that nobody should: a settings object that is frozen after
-// start-up, and a counter that is watched while it is being hunted.
+// Catches who changes an object that nobody should: settings that are watched while the program
+// starts, and frozen afterwards.
 //
 //     frozen          what is allowed, then a write from another thread through a stray pointer
 #include <cinttypes>

@@ -11,7 +11,8 @@
 //
 // Not seen: what the kernel writes on the process's behalf (read(2) into the object), what other
 // processes and devices write. An instruction that accesses two watched objects at once is told of
-// one: Linux keeps a single SIGTRAP.
+// one: Linux keeps a single SIGTRAP. So a thread that has SIGTRAP blocked is told late, of several
+// hits once, and of none if it ends before it unblocks.
 #pragma once
 
 #include <cstddef>
@@ -51,7 +52,7 @@ struct WatchpointHit {
   std::span<const std::byte> new_bytes;
 
   // The CPU traps after a data access: this is the instruction after the one that made it.
-  // (Access:: execute: the instruction itself, which is still to run.)
+  // (Access::execute: the instruction itself, which is still to run.)
   std::uintptr_t trap_ip = 0;
   // Return addresses by frame pointers, innermost first; trap_ip is not among them.
   std::span<const std::uintptr_t> callers;
@@ -115,8 +116,12 @@ class Watchpoint {
   //   permission_denied                         perf events are forbidden
   //   no_hardware                               registers do not fire here (options.self_test)
   //   not_supported                             a kernel before 5.13, or without perf events
-  //   limit_reached, timed_out, os_failure      descriptors or memory; threads that start faster
-  //                                             than they can be looked at; anything else
+  //   bad_length, misaligned                    the kernel refuses the address: its own, say
+  //   limit_reached                             descriptors (EMFILE, ENFILE); memory (ENOMEM); or
+  //                                             signal handlers (as install_fault_handler)
+  //   timed_out                                 threads start faster than they can be looked at
+  //   wrong_state                               there is no handler
+  //   os_failure                                anything else
   template <typename T>
   [[nodiscard]] static std::expected<Watchpoint, Error> create(
       T& object, Access access, WatchpointHandler handler, const WatchpointOptions& options = {}) {
@@ -144,12 +149,16 @@ class Watchpoint {
   Watchpoint& operator=(Watchpoint&& other) noexcept;
   // Removes the watch from every thread, then waits until no handler of it runs any more: from then
   // on what the handler refers to may go. So not while holding what a handler waits for, and not
-  // inside its own handler, where it would wait for itself (that ends the process with a message).
-  // In a child of fork it only gives the descriptors back.
+  // inside the handler of any watch, which would wait for itself, or for another that waits for it
+  // (that ends the process with a message).
+  //
+  // In a child of fork it only gives the descriptors back. Until it does, or the child executes a
+  // program or ends, the child keeps registers of its parent's threads taken, though the parent has
+  // removed the watch: nothing is told any more, but a create there may fail (no_free_slot).
   ~Watchpoint();
 
   [[nodiscard]] explicit operator bool() const { return impl_ != nullptr; }
-  // Why it does not watch. nullopt: it does, or has been moved from.
+  // Why it does not watch. nullopt: it does, or did until it was moved from.
   [[nodiscard]] std::optional<Error> error() const { return error_; }
 
   // What perf counted so far, in all threads. More than handler calls where an access touched two

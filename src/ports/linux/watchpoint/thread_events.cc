@@ -34,6 +34,17 @@ Error error_of(int error, const SlotRequest& slot) {
       .error;
 }
 
+// The folder takes a descriptor too.
+Error error_of_listing(Error error) {
+  if (error.os_errno == EMFILE || error.os_errno == ENFILE) error.code = ErrorCode::limit_reached;
+  return error;
+}
+
+// In a child of fork there may be copies of the descriptors: then closing alone does not end hits.
+void disable_all(const std::vector<PerfEvent>& events) {
+  std::for_each(events.rbegin(), events.rend(), [](const PerfEvent& event) { event.disable(); });
+}
+
 class Opening {
  public:
   Opening(const Plan& plan, const ThreadEvents::NumberOf& number_of) : plan_(plan) {
@@ -42,9 +53,13 @@ class Opening {
       attributes_.push_back(sigtrap_attributes(request, number_of(slot++)));
   }
 
+  Opening(const Opening&) = delete;
+  Opening& operator=(const Opening&) = delete;
+  ~Opening() { close_all(); }
+
   std::expected<std::vector<PerfEvent>, Error> run() {
     for (int start = 0; start < kFreshStarts; ++start) {
-      events_.clear();
+      close_all();
       seen_.clear();
       if (const auto added = add_unseen(false); !added) return std::unexpected(added.error());
       const auto late = unseen();
@@ -55,6 +70,11 @@ class Opening {
   }
 
  private:
+  void close_all() {
+    disable_all(events_);
+    events_.clear();
+  }
+
   std::expected<std::vector<PerfEvent>, Error> chase() {
     const Nanoseconds give_up{monotonic_now().value + kChaseAtMost.value};
     while (true) {
@@ -67,7 +87,7 @@ class Opening {
 
   std::expected<std::vector<ThreadId>, Error> unseen() {
     auto listed = list_threads(ProcessId{::getpid()});
-    if (!listed) return std::unexpected(listed.error().error);
+    if (!listed) return std::unexpected(error_of_listing(listed.error().error));
     std::erase_if(*listed, [this](ThreadId tid) { return seen_.contains(tid.value); });
     return *std::move(listed);
   }
@@ -122,7 +142,7 @@ std::expected<ThreadEvents, Error> ThreadEvents::open(const Plan& plan, const Nu
 }
 
 void ThreadEvents::disable() const {
-  std::for_each(events_.rbegin(), events_.rend(), [](const PerfEvent& event) { event.disable(); });
+  disable_all(events_);
 }
 
 std::uint64_t ThreadEvents::count() const {

@@ -31,6 +31,9 @@ class ThreadEvents {
 
   // Ends all hits, here and in every thread that inherited. Closing alone would not, where a child
   // of fork has copies of the descriptors. Not in such a child: it would end the parent's.
+  //
+  // The registers are free once the last copy is closed: Linux counts a task's events whether they
+  // are enabled or not (kernel/events/hw_breakpoint.c, release_bp_slot).
   void disable() const;
   [[nodiscard]] std::uint64_t count() const;
 

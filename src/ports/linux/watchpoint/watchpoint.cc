@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <utility>
 
 #include "ports/linux/native_architecture.h"
@@ -29,6 +30,24 @@ std::expected<void, Error> prove_hardware() {
   if (!tested) return std::unexpected(tested.error().error);
   is_proved.store(true, std::memory_order_relaxed);
   return {};
+}
+
+std::string advice_on_limit(int os_errno) {
+  switch (os_errno) {
+    case EMFILE:
+      return "each thread takes a descriptor for each debug register, and this process has no "
+             "more: "
+             "raise its limit (ulimit -n)";
+    case ENFILE:
+      return "each thread takes a descriptor for each debug register, and the whole system has no "
+             "more: raise its limit (sysctl fs.file-max)";
+    case ENOMEM:
+      return "there is no memory for the events of all threads: create the watchpoint while there "
+             "are fewer threads, or watch fewer bytes";
+    default:
+      return "other code has taken SIGTRAP or a signal of faults from Trapline too often: create "
+             "watchpoints after all other signal handlers have been installed";
+  }
 }
 
 }  // namespace
@@ -110,6 +129,11 @@ std::string advice_on(const Error& error) {
     case ErrorCode::range_too_long:
       return "the object is longer than the debug registers cover (x86-64: 4 of 8 aligned bytes): "
              "watch one of its members";
+    case ErrorCode::bad_length:
+    case ErrorCode::misaligned:
+      return "the kernel takes no watch of this address, most likely because it is not the "
+             "program's: "
+             "give an address of this process";
     case ErrorCode::access_unsupported:
       return "this CPU cannot tell reads from writes: ask for Access::read_write";
     case ErrorCode::no_free_slot:
@@ -131,8 +155,7 @@ std::string advice_on(const Error& error) {
       return "this kernel has no perf events that raise SIGTRAP (Linux 5.13 and later have): "
              "update it, or watch from outside: trapline watch";
     case ErrorCode::limit_reached:
-      return "each thread takes a descriptor for each debug register, and there are no more: "
-             "raise the limit (ulimit -n)";
+      return advice_on_limit(error.os_errno);
     case ErrorCode::timed_out:
       return "threads start faster than they can be looked at: create the watchpoint earlier";
     case ErrorCode::wrong_state:

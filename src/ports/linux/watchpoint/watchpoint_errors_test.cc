@@ -94,7 +94,19 @@ TEST(WatchpointCreate, AnAddressOfTheKernelIsRefused) {
   const Request request{RemoteAddress(0xffffffff81000000), ByteCount{8}, Access::write};
   const auto refused = Watchpoint::create(request, ignore, kUnproved);
   ASSERT_FALSE(refused);
-  EXPECT_FALSE(advice_on(refused.error()).empty());
+  EXPECT_EQ(refused.error().code, ErrorCode::bad_length);
+  EXPECT_THAT(advice_on(refused.error()), HasSubstr("give an address of this process"));
+}
+
+// The advice is for what ran out.
+TEST(WatchpointAdvice, OnALimitSaysWhich) {
+  const auto advice = [](int os_errno) { return advice_on({ErrorCode::limit_reached, os_errno}); };
+  EXPECT_THAT(advice(EMFILE), HasSubstr("ulimit -n"));
+  EXPECT_THAT(advice(ENFILE), HasSubstr("fs.file-max"));
+  EXPECT_THAT(advice(ENOMEM), HasSubstr("fewer threads"));
+  EXPECT_THAT(advice(0), HasSubstr("signal handlers"));
+  EXPECT_THAT(advice_on({ErrorCode::wrong_state}), HasSubstr("needs a handler"));
+  EXPECT_THAT(advice_on({ErrorCode::misaligned}), HasSubstr("address of this process"));
 }
 
 TEST(WatchpointCreate, TakenRegistersOfOneThreadAreAnErrorThatLeavesNothingBehind) {
@@ -120,11 +132,7 @@ TEST(WatchpointCreate, TooFewDescriptorsAreAnError) {
               int word = 0;
               const auto refused = watch(word);
               if (refused) ::_exit(1);
-              // /proc cannot be read either, without a descriptor.
-              ::_exit(refused.error().code == ErrorCode::limit_reached ||
-                              refused.error().code == ErrorCode::os_failure
-                          ? 0
-                          : 2);
+              ::_exit(refused.error() == Error{ErrorCode::limit_reached, EMFILE} ? 0 : 2);
             })),
             "exit 0");
 }
@@ -223,22 +231,32 @@ TEST(Watchpoint, CreatedAmongThreadsThatStartLeavesNothingBehind) {
   EXPECT_TRUE(slots_get_free(self(), 4));
 }
 
-// Its child has copies of the descriptors, so that closing alone would not free the registers.
-TEST(Watchpoint, GivesItsRegistersBackThoughAChildOfForkLives) {
+// Its child has copies of the descriptors: an event is there until the last is closed.
+TEST(Watchpoint, AChildOfForkHoldsItsRegistersUntilItDestroysItsCopy) {
   int word = 0;
   auto watched = watch(word);
   ASSERT_TRUE(watched);
+  int to_child[2];
+  int from_child[2];
+  ASSERT_TRUE(::pipe(to_child) == 0 && ::pipe(from_child) == 0);
+  char byte = 0;
+  const auto destroy = [&] { const Watchpoint gone = *std::move(watched); };
   const pid_t child = ::fork();
   if (child == 0) {
+    (void)!::read(to_child[0], &byte, 1);
+    destroy();
+    (void)!::write(from_child[1], &byte, 1);
     ::pause();
     ::_exit(0);
   }
-  {
-    const Watchpoint gone = *std::move(watched);
-  }
+  destroy();
+  EXPECT_EQ(free_slots_of(self()), 3U) << "better than the contract says: mend that";
+  EXPECT_EQ(::write(to_child[1], &byte, 1), 1);
+  EXPECT_EQ(::read(from_child[0], &byte, 1), 1);
+  EXPECT_TRUE(slots_get_free(self(), 4)) << "though the child lives";
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
-  EXPECT_TRUE(slots_get_free(self(), 4));
+  for (const int end : {to_child[0], to_child[1], from_child[0], from_child[1]}) ::close(end);
 }
 
 TEST(Watchpoint, InAChildOfForkItCanGoAndAnotherBeCreated) {

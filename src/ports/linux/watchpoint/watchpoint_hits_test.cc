@@ -292,6 +292,32 @@ TEST(WatchpointHits, AChildOfForkIsNotWatchedAndAWatchOfItsOwnIs) {
   EXPECT_EQ(kept.hits, 1U);
 }
 
+// The child's copies of the descriptors keep the events; a SIGTRAP of one would go to whoever has
+// that signal now.
+TEST(WatchpointHits, EndWithTheWatchThoughAChildOfForkLives) {
+  static std::atomic<int> traps{0};
+  pid_t child = -1;
+  {
+    const auto watch = Watchpoint::create(word, Access::write, [](const WatchpointHit&) {});
+    ASSERT_TRUE(watch) << advice_on(watch.error());
+    child = ::fork();
+    if (child == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+  }
+  struct sigaction counting{};
+  counting.sa_handler = [](int) { ++traps; };
+  struct sigaction before{};
+  ::sigaction(SIGTRAP, &counting, &before);
+  store(1);
+  std::thread([] { store(2); }).join();
+  ::sigaction(SIGTRAP, &before, nullptr);
+  EXPECT_EQ(traps, 0);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
 // The program that is executed has no handler: a watch that stayed would end it.
 TEST(WatchpointHits, EndWithExec) {
   const pid_t child = ::fork();
