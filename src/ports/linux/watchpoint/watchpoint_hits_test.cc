@@ -96,17 +96,24 @@ TEST(WatchpointHits, ComeFromThreadsThatWereThereAndThreadsToCome) {
   EXPECT_NE(kept.tid, ::gettid());
 }
 
-// Threads that start while the watch is being set: each write after it, once.
+// Set by the handler, which runs in the thread that wrote.
+thread_local constinit volatile std::sig_atomic_t was_told = 0;
+
+// Threads that start while the watch is being set: each that writes after it is told.
 TEST(WatchpointHits, NoThreadIsMissedWhileManyStart) {
   store(0);
   std::atomic<std::uint64_t> writes{0};
   std::atomic<bool> counts{false};
   std::atomic<bool> ends{false};
-  std::atomic<std::uint64_t> hits{0};
+  std::atomic<std::uint64_t> missed{0};
+  std::atomic<int> writing{0};
   const auto write_once = [&] {
+    ++writing;
     const bool counted = counts;
     store(1);
     if (counted) ++writes;
+    if (counted && was_told == 0) ++missed;
+    --writing;
   };
   std::vector<std::thread> starters;
   for (int i = 0; i < 2; ++i) {
@@ -116,17 +123,16 @@ TEST(WatchpointHits, NoThreadIsMissedWhileManyStart) {
   }
   for (int round = 0; round < 20; ++round) {
     const auto watch =
-        Watchpoint::create(word, Access::write, [&](const WatchpointHit&) { ++hits; });
+        Watchpoint::create(word, Access::write, [](const WatchpointHit&) { was_told = 1; });
     ASSERT_TRUE(watch) << advice_on(watch.error());
     counts = true;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     counts = false;
-    // Those that are between the look at `counts` and the count.
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    while (writing > 0) std::this_thread::yield();  // they are still counted
   }
   ends = true;
   for (std::thread& thread : starters) thread.join();
-  EXPECT_GE(hits, writes);
+  EXPECT_EQ(missed, 0U);
   EXPECT_GT(writes, 20U);
 }
 
