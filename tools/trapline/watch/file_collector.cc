@@ -37,6 +37,12 @@ MemoryValue read_value(ProcessId pid, RemoteAddress address, ByteCount length) {
   return {bits, Certainty::approximate};
 }
 
+// It may still wait to be collected.
+bool has_ended(ProcessId pid) {
+  const auto status = linux_port::read_status(pid);
+  return !status || status->has_ended();
+}
+
 }  // namespace
 
 // Passes on what concerns the file, and notes which processes to look at.
@@ -139,15 +145,25 @@ void FileCollector::stop(linux_port::SampleSink& sink) {
 }
 
 std::optional<RemoteAddress> FileCollector::object_of(const Hit& hit) {
-  if (!processes_.contains(hit.pid)) {
-    // Of one that is gone already nothing can be told but that it used the address: it is reported.
-    if (!linux_port::read_status(hit.pid)) return hit.address;
-    look_at(hit.pid);
+  if (const auto known = processes_.find(hit.pid); known != processes_.end()) {
+    if (const auto object = object_at(known->second, hit.address)) return object;
+    if (!may_have_more(hit.pid)) return std::nullopt;
   }
-  for (const RemoteAddress object : processes_[hit.pid]) {
-    if ((hit.address - object).value < request_.length.value) return object;
+  // Of one that is gone already nothing can be told but that it used the address: it is reported.
+  if (!look_at(hit.pid)) return hit.address;
+  return object_at(processes_[hit.pid], hit.address);
+}
+
+std::optional<RemoteAddress> FileCollector::object_at(const Addresses& objects,
+                                                      RemoteAddress address) const {
+  for (const RemoteAddress object : objects) {
+    if ((address - object).value < request_.length.value) return object;
   }
   return std::nullopt;
+}
+
+bool FileCollector::may_have_more(ProcessId pid) const {
+  return to_look_at_.contains(pid) || unwatched_.contains(pid);
 }
 
 MemoryValue FileCollector::take_initial(ProcessId pid) {
@@ -160,6 +176,7 @@ void FileCollector::note(const TargetEvent& event) {
     case TargetEvent::Kind::process_forked:
       if (const auto parent = processes_.find(event.parent); parent != processes_.end())
         learn(event.pid, parent->second);
+      if (may_have_more(event.parent)) to_look_at_.insert(event.pid);
       break;
     case TargetEvent::Kind::process_exited:
       to_look_at_.erase(event.pid);
@@ -178,7 +195,7 @@ void FileCollector::note(const TargetEvent& event) {
 }
 
 void FileCollector::follow() {
-  for (const ProcessId pid : std::exchange(to_look_at_, {})) look_at(pid);
+  for (const ProcessId pid : std::set(to_look_at_)) look_at(pid);
   const Nanoseconds now = linux_port::monotonic_now();
   if (must_rescan_ && now.value >= last_rescan_.value + kRescanInterval.value) rescan();
   const bool is_due = refused_at_ && now.value >= refused_at_->value + kRetryInterval.value;
@@ -200,14 +217,20 @@ void FileCollector::rescan() {
   }
   for (const ProcessId pid : gone) forget(pid);
   for (auto& [pid, addresses] : found) learn(pid, addresses);
+  to_look_at_.clear();
   last_rescan_ = linux_port::monotonic_now();
 }
 
-void FileCollector::look_at(ProcessId pid) {
+bool FileCollector::look_at(ProcessId pid) {
   Addresses addresses;
   for (const RemoteAddress start : symbols::find_mappings_in(object_.file, pid))
     addresses.insert(start + ByteCount{object_.variable.offset_from_load});
+  // Asked afterwards: it may end at any time, and then has nothing mapped, even if its number is
+  // still in use.
+  if (addresses.empty() && has_ended(pid)) return false;
+  to_look_at_.erase(pid);
   learn(pid, addresses);
+  return true;
 }
 
 void FileCollector::learn(ProcessId pid, const Addresses& addresses) {

@@ -49,13 +49,20 @@ class FileCollector final : public linux_port::Collector {
 
   // Where the object that was hit begins; nullopt if it is not the file that the process has there.
   [[nodiscard]] std::optional<RemoteAddress> object_of(const Hit& hit);
+  // Which of these objects the address is in.
+  [[nodiscard]] std::optional<RemoteAddress> object_at(const Addresses& objects,
+                                                       RemoteAddress address) const;
+  // Whether the process may have the file at more addresses than are known.
+  [[nodiscard]] bool may_have_more(ProcessId pid) const;
   void note(const linux_port::TargetEvent& event);
   // Looks at the processes that events were about, and sets or takes back plans.
   void follow();
   // Looks at all processes, as if nothing was known of them.
   void rescan();
   [[nodiscard]] MemoryValue take_initial(ProcessId pid);
-  void look_at(ProcessId pid);
+  // False if it has ended: what is known of it stays until its end is told, since hits and children
+  // of it may still be told before.
+  bool look_at(ProcessId pid);
   void learn(ProcessId pid, const Addresses& addresses);
   void forget(ProcessId pid);
   // False: refused now, or so recently that it is not asked again.

@@ -1,12 +1,17 @@
-// About this very process and a variable of its own program; the machine is made up.
+// About this very process, children of it, and a variable of its own program; the machine is made
+// up.
 #include "tools/trapline/watch/file_collector.h"
 
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -48,11 +53,45 @@ class FakeMachine final : public linux_port::MachineCollector {
 
 class Sink final : public linux_port::SampleSink {
  public:
-  void on_sample(const linux_port::Sample& sample) override { initial = sample.initial; }
+  void on_sample(const linux_port::Sample& sample) override {
+    ++hits;
+    initial = sample.initial;
+    object_start = sample.object_start;
+  }
   void on_event(const TargetEvent& /*event*/) override {}
   void on_lost(std::uint64_t /*count*/) override {}
 
+  int hits = 0;
+  // Of the last one.
   MemoryValue initial;
+  std::optional<RemoteAddress> object_start;
+};
+
+// It has the file where this process has it.
+class Child {
+ public:
+  Child() : pid_(::fork()) {
+    if (pid_ != 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (true) ::pause();
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+  [[nodiscard]] ProcessId pid() const { return ProcessId{pid_}; }
+  // Its number stays in use.
+  void end() const {
+    ::kill(pid_, SIGKILL);
+    siginfo_t info{};
+    ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);
+  }
+
+ private:
+  pid_t pid_;
 };
 
 class FileCollectorTest : public ::testing::Test {
@@ -85,7 +124,17 @@ class FileCollectorTest : public ::testing::Test {
     sample.hit.address = address;
     sink.on_sample(sample);
   }
+  static void map_code(linux_port::SampleSink& sink, ProcessId pid) {
+    sink.on_event({.kind = TargetEvent::Kind::code_mapped, .pid = pid});
+  }
+  static void fork(linux_port::SampleSink& sink, ProcessId child, ProcessId parent) {
+    sink.on_event({.kind = TargetEvent::Kind::process_forked, .pid = child, .parent = parent});
+  }
+  static void exit(linux_port::SampleSink& sink, ProcessId pid) {
+    sink.on_event({.kind = TargetEvent::Kind::process_exited, .pid = pid});
+  }
 
+  const ProcessId stranger_{::getppid()};  // does not have the file
   const ProcessId pid_{::getpid()};
   const RemoteAddress address_ = RemoteAddress::of_local(&watched_word);
   FakeMachine* machine_ = nullptr;
@@ -115,7 +164,7 @@ TEST_F(FileCollectorTest, ValueBeforeTheFirstHitIsKnownOnlyWhereNoHitCanHaveBeen
   // A child at the same address, which was watched all the time.
   const ProcessId child{::getppid()};
   drain([&](auto& sink) {
-    sink.on_event({.kind = TargetEvent::Kind::process_forked, .pid = child, .parent = pid_});
+    fork(sink, child, pid_);
     hit(sink, child, address_);
   });
   EXPECT_EQ(sink_.initial, MemoryValue{});
@@ -123,11 +172,10 @@ TEST_F(FileCollectorTest, ValueBeforeTheFirstHitIsKnownOnlyWhereNoHitCanHaveBeen
 
 TEST_F(FileCollectorTest, WhatWasRefusedIsTriedAgainWhenACpuChanges) {
   ASSERT_TRUE(install().has_value());
-  drain(
-      [&](auto& sink) { sink.on_event({.kind = TargetEvent::Kind::process_exited, .pid = pid_}); });
+  drain([&](auto& sink) { exit(sink, pid_); });
   EXPECT_EQ(machine_->removed, 1);
   machine_->refuses = true;
-  drain([&](auto& sink) { sink.on_event({.kind = TargetEvent::Kind::code_mapped, .pid = pid_}); });
+  drain([&](auto& sink) { map_code(sink, pid_); });
   machine_->refuses = false;
   drain([](auto&) {});
   EXPECT_EQ(machine_->added, 1);
@@ -139,8 +187,8 @@ TEST_F(FileCollectorTest, LostRecordsMakeItLookAtAllProcesses) {
   ASSERT_TRUE(install().has_value());
   const ProcessId gone{-1};
   drain([&](auto& sink) {
-    sink.on_event({.kind = TargetEvent::Kind::process_forked, .pid = gone, .parent = pid_});
-    sink.on_event({.kind = TargetEvent::Kind::process_exited, .pid = pid_});
+    fork(sink, gone, pid_);
+    exit(sink, pid_);
   });
   EXPECT_EQ(machine_->removed, 0) << "the child has it still";
   drain([](auto& sink) { sink.on_gap(); });
@@ -151,6 +199,91 @@ TEST_F(FileCollectorTest, LostRecordsMakeItLookAtAllProcesses) {
   }
   EXPECT_EQ(machine_->removed, 1);
   EXPECT_EQ(machine_->added, 2);
+}
+
+TEST_F(FileCollectorTest, HitsOfAnotherProgramAreLeftOut) {
+  ASSERT_TRUE(install().has_value());
+  drain([&](auto& sink) { hit(sink, stranger_, address_); });
+  EXPECT_EQ(sink_.hits, 0);
+}
+
+TEST_F(FileCollectorTest, HitOfAProcessThatWaitsToBeCollectedIsReported) {
+  ASSERT_TRUE(install().has_value());
+  const Child child;
+  child.end();
+  drain([&](auto& sink) {
+    map_code(sink, child.pid());
+    hit(sink, child.pid(), address_);
+  });
+  EXPECT_EQ(sink_.hits, 1);
+  drain([&](auto& sink) { hit(sink, child.pid(), address_); });
+  EXPECT_EQ(sink_.hits, 2) << "to have found nothing says nothing";
+}
+
+TEST_F(FileCollectorTest, ProcessThatHasEndedKeepsWhatItHadUntilItsEndIsTold) {
+  ASSERT_TRUE(install().has_value());
+  const Child parent;
+  const Child child;
+  drain([&](auto& sink) {
+    fork(sink, parent.pid(), pid_);
+    exit(sink, pid_);
+  });
+  parent.end();
+  drain([&](auto& sink) { map_code(sink, parent.pid()); });
+  EXPECT_EQ(machine_->removed, 0);
+  drain([&](auto& sink) {
+    hit(sink, parent.pid(), address_);
+    fork(sink, child.pid(), parent.pid());
+    exit(sink, parent.pid());
+  });
+  EXPECT_EQ(sink_.hits, 1);
+  EXPECT_EQ(machine_->removed, 0) << "the child has it still";
+}
+
+TEST_F(FileCollectorTest, ChildOfAProcessThatEndedUnseenIsLookedAt) {
+  ASSERT_TRUE(install().has_value());
+  drain([&](auto& sink) { exit(sink, pid_); });
+  const Child parent;
+  const Child child;
+  parent.end();
+  drain([&](auto& sink) { map_code(sink, parent.pid()); });
+  EXPECT_EQ(machine_->added, 1);
+  drain([&](auto& sink) {
+    fork(sink, child.pid(), parent.pid());
+    exit(sink, parent.pid());
+  });
+  EXPECT_EQ(machine_->added, 2);
+}
+
+TEST_F(FileCollectorTest, HitInCodeThatWasMappedJustNowIsReported) {
+  ASSERT_TRUE(install().has_value());
+  const Child child;
+  drain([&](auto& sink) { map_code(sink, stranger_); });
+  // Nothing is known of the child but that it began without the file.
+  drain([&](auto& sink) { fork(sink, child.pid(), stranger_); });
+  drain([&](auto& sink) { hit(sink, child.pid(), address_); });
+  ASSERT_EQ(sink_.hits, 0);
+  drain([&](auto& sink) {
+    map_code(sink, child.pid());
+    hit(sink, child.pid(), address_);
+  });
+  EXPECT_EQ(sink_.hits, 1);
+}
+
+TEST_F(FileCollectorTest, ChildOfAProcessThatWasRefusedIsTriedAgainToo) {
+  ASSERT_TRUE(install().has_value());
+  drain([&](auto& sink) { exit(sink, pid_); });
+  machine_->refuses = true;
+  drain([&](auto& sink) { map_code(sink, pid_); });
+  const Child child;
+  drain([&](auto& sink) { fork(sink, child.pid(), pid_); });
+  machine_->refuses = false;
+  drain([](auto& sink) { sink.on_cpu({.cpu = CpuId{1}}); });
+  EXPECT_EQ(machine_->added, 2);
+  drain([&](auto& sink) { hit(sink, child.pid(), address_); });
+  EXPECT_EQ(sink_.hits, 1);
+  drain([&](auto& sink) { exit(sink, pid_); });
+  EXPECT_EQ(machine_->removed, 1) << "the child has it still";
 }
 
 }  // namespace
