@@ -184,6 +184,8 @@ void FileCollector::note(const TargetEvent& event) {
       break;
     case TargetEvent::Kind::executed:
       forget(event.pid);
+      // What the new program maps first may have been told before this, and nothing come after it.
+      to_look_at_.insert(event.pid);
       break;
     case TargetEvent::Kind::code_mapped:
       to_look_at_.insert(event.pid);

@@ -130,6 +130,9 @@ class FileCollectorTest : public ::testing::Test {
   static void fork(linux_port::SampleSink& sink, ProcessId child, ProcessId parent) {
     sink.on_event({.kind = TargetEvent::Kind::process_forked, .pid = child, .parent = parent});
   }
+  static void execute(linux_port::SampleSink& sink, ProcessId pid) {
+    sink.on_event({.kind = TargetEvent::Kind::executed, .pid = pid});
+  }
   static void exit(linux_port::SampleSink& sink, ProcessId pid) {
     sink.on_event({.kind = TargetEvent::Kind::process_exited, .pid = pid});
   }
@@ -268,6 +271,15 @@ TEST_F(FileCollectorTest, HitInCodeThatWasMappedJustNowIsReported) {
     hit(sink, child.pid(), address_);
   });
   EXPECT_EQ(sink_.hits, 1);
+}
+
+// The collector bpf tells of an exec after the program is mapped, perf before.
+TEST_F(FileCollectorTest, ProgramThatWasMappedBeforeItsExecIsToldIsWatched) {
+  ASSERT_TRUE(install().has_value());
+  drain([&](auto& sink) { exit(sink, pid_); });
+  drain([&](auto& sink) { map_code(sink, pid_); });
+  drain([&](auto& sink) { execute(sink, pid_); });
+  EXPECT_EQ(machine_->added - machine_->removed, 1);
 }
 
 TEST_F(FileCollectorTest, ChildOfAProcessThatWasRefusedIsTriedAgainToo) {
