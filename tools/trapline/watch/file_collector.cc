@@ -27,6 +27,8 @@ constexpr Nanoseconds kRescanInterval{500'000'000};
 constexpr Nanoseconds kRefusalHolds{kNanosecondsPerSecond};
 // What other programs give back is found by trying.
 constexpr Nanoseconds kRetryInterval{5'000'000'000};
+// Files are mapped by whole pages; there are larger ones, and debug registers cover less.
+constexpr std::uint64_t kSmallestPage = 4096;
 
 MemoryValue read_value(ProcessId pid, RemoteAddress address, ByteCount length) {
   std::uint64_t bits = 0;
@@ -150,7 +152,7 @@ std::optional<RemoteAddress> FileCollector::object_of(const Hit& hit) {
     if (!may_have_more(hit.pid)) return std::nullopt;
   }
   // Of one that is gone already nothing can be told but that it used the address: it is reported.
-  if (!look_at(hit.pid)) return hit.address;
+  if (!look_at(hit.pid)) return start_of_object(hit.address);
   return object_at(processes_[hit.pid], hit.address);
 }
 
@@ -160,6 +162,12 @@ std::optional<RemoteAddress> FileCollector::object_at(const Addresses& objects,
     if ((address - object).value < request_.length.value) return object;
   }
   return std::nullopt;
+}
+
+// The watch may be taken back already, and what it was set for be forgotten.
+RemoteAddress FileCollector::start_of_object(RemoteAddress inside) const {
+  const std::uint64_t from_load = inside.value() - object_.variable.offset_from_load;
+  return inside - ByteCount{from_load % kSmallestPage};
 }
 
 bool FileCollector::may_have_more(ProcessId pid) const {

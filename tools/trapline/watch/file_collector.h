@@ -52,6 +52,8 @@ class FileCollector final : public linux_port::Collector {
   // Which of these objects the address is in.
   [[nodiscard]] std::optional<RemoteAddress> object_at(const Addresses& objects,
                                                        RemoteAddress address) const;
+  // Of an address inside it, in a process that cannot be looked at.
+  [[nodiscard]] RemoteAddress start_of_object(RemoteAddress inside) const;
   // Whether the process may have the file at more addresses than are known.
   [[nodiscard]] bool may_have_more(ProcessId pid) const;
   void note(const linux_port::TargetEvent& event);

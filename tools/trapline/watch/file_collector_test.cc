@@ -21,7 +21,11 @@ namespace {
 
 using linux_port::TargetEvent;
 
-std::uint32_t watched_word = 41;
+constexpr ByteCount kWord{4};
+constexpr ByteCount kSlot{8};
+
+// Of two slots; most tests watch the first word.
+alignas(2 * kSlot.value) std::uint32_t watched_words[4] = {41};
 
 class FakeMachine final : public linux_port::MachineCollector {
  public:
@@ -96,7 +100,8 @@ class Child {
 
 class FileCollectorTest : public ::testing::Test {
  protected:
-  void SetUp() override {
+  void SetUp() override { watch(kWord); }
+  void watch(ByteCount length) {
     auto file = symbols::identify_file("/proc/self/exe");
     ASSERT_TRUE(file) << file.error().message;
     const auto starts = symbols::find_mappings_in(*file, pid_);
@@ -104,12 +109,12 @@ class FileCollectorTest : public ::testing::Test {
     if (!file->is_position_independent) GTEST_SKIP() << "this program has a fixed address";
     symbols::FileVariable variable;
     variable.offset_from_load = (address_ - starts.front()).value;
-    variable.length = ByteCount{4};
+    variable.length = length;
     auto machine = std::make_unique<FakeMachine>();
     machine_ = machine.get();
     collector_ =
         std::make_unique<FileCollector>(std::move(machine), FileObject{*std::move(file), variable},
-                                        Request{address_, ByteCount{4}, Access::write});
+                                        Request{address_, length, Access::write});
   }
   Result<linux_port::InstallReport> install() {
     return collector_->install({.pid = {}, .whole_machine = true}, Plan{}, {});
@@ -139,7 +144,7 @@ class FileCollectorTest : public ::testing::Test {
 
   const ProcessId stranger_{::getppid()};  // does not have the file
   const ProcessId pid_{::getpid()};
-  const RemoteAddress address_ = RemoteAddress::of_local(&watched_word);
+  const RemoteAddress address_ = RemoteAddress::of_local(&watched_words);
   FakeMachine* machine_ = nullptr;
   std::unique_ptr<FileCollector> collector_;
   Sink sink_;
@@ -221,6 +226,22 @@ TEST_F(FileCollectorTest, HitOfAProcessThatWaitsToBeCollectedIsReported) {
   EXPECT_EQ(sink_.hits, 1);
   drain([&](auto& sink) { hit(sink, child.pid(), address_); });
   EXPECT_EQ(sink_.hits, 2) << "to have found nothing says nothing";
+}
+
+TEST_F(FileCollectorTest, ObjectBeginsAtTheSamePlaceInAProcessThatIsGone) {
+  watch(ByteCount{sizeof watched_words});
+  ASSERT_TRUE(install().has_value());
+  const ProcessId gone{-1};
+  drain([&](auto& sink) { hit(sink, gone, address_ + kSlot); });
+  EXPECT_EQ(sink_.object_start, address_);
+  drain([&](auto& sink) { hit(sink, gone, address_); });
+  EXPECT_EQ(sink_.object_start, address_);
+  drain([&](auto& sink) {
+    exit(sink, pid_);
+    hit(sink, gone, address_ + kSlot);
+  });
+  EXPECT_EQ(sink_.hits, 3);
+  EXPECT_EQ(sink_.object_start, address_) << "where the watch is taken back already";
 }
 
 TEST_F(FileCollectorTest, ProcessThatHasEndedKeepsWhatItHadUntilItsEndIsTold) {
