@@ -288,6 +288,8 @@ bool FileCollector::try_to_watch(ProcessId pid, RemoteAddress address) {
   auto watched = watch(address);
   if (watched) {
     refused_at_.reset();
+    // No refusal is left that would make those refused before be tried again later.
+    if (!unwatched_.empty()) may_be_free_ = true;
     return true;
   }
   refused_at_ = linux_port::monotonic_now();

@@ -119,6 +119,14 @@ class FileCollectorTest : public ::testing::Test {
   Result<linux_port::InstallReport> install() {
     return collector_->install({.pid = {}, .whole_machine = true}, Plan{}, {});
   }
+  // This process lost its watch, and there was no register for another.
+  void be_refused() {
+    ASSERT_TRUE(install().has_value());
+    drain([&](auto& sink) { exit(sink, pid_); });
+    machine_->refuses = true;
+    drain([&](auto& sink) { map_code(sink, pid_); });
+    machine_->refuses = false;
+  }
   void drain(std::function<void(linux_port::SampleSink&)> tell) {
     machine_->tell = std::move(tell);
     EXPECT_TRUE(collector_->drain(sink_).has_value());
@@ -179,12 +187,8 @@ TEST_F(FileCollectorTest, ValueBeforeTheFirstHitIsKnownOnlyWhereNoHitCanHaveBeen
 }
 
 TEST_F(FileCollectorTest, WhatWasRefusedIsTriedAgainWhenACpuChanges) {
-  ASSERT_TRUE(install().has_value());
-  drain([&](auto& sink) { exit(sink, pid_); });
+  ASSERT_NO_FATAL_FAILURE(be_refused());
   EXPECT_EQ(machine_->removed, 1);
-  machine_->refuses = true;
-  drain([&](auto& sink) { map_code(sink, pid_); });
-  machine_->refuses = false;
   drain([](auto&) {});
   EXPECT_EQ(machine_->added, 1);
   drain([](auto& sink) { sink.on_cpu({.cpu = CpuId{1}}); });
@@ -304,19 +308,42 @@ TEST_F(FileCollectorTest, ProgramThatWasMappedBeforeItsExecIsToldIsWatched) {
 }
 
 TEST_F(FileCollectorTest, ChildOfAProcessThatWasRefusedIsTriedAgainToo) {
-  ASSERT_TRUE(install().has_value());
-  drain([&](auto& sink) { exit(sink, pid_); });
-  machine_->refuses = true;
-  drain([&](auto& sink) { map_code(sink, pid_); });
+  ASSERT_NO_FATAL_FAILURE(be_refused());
   const Child child;
   drain([&](auto& sink) { fork(sink, child.pid(), pid_); });
-  machine_->refuses = false;
   drain([](auto& sink) { sink.on_cpu({.cpu = CpuId{1}}); });
   EXPECT_EQ(machine_->added, 2);
   drain([&](auto& sink) { hit(sink, child.pid(), address_); });
   EXPECT_EQ(sink_.hits, 1);
   drain([&](auto& sink) { exit(sink, pid_); });
   EXPECT_EQ(machine_->removed, 1) << "the child has it still";
+}
+
+// Until a refusal does not hold for other addresses any more.
+constexpr unsigned kPastRefusalMicroseconds = 1'050'000;
+
+TEST_F(FileCollectorTest, HitsOfOneRefusedBeforeCountWhereAnotherHasTheWatch) {
+  ASSERT_NO_FATAL_FAILURE(be_refused());
+  ::usleep(kPastRefusalMicroseconds);
+  const Child child;
+  drain([&](auto& sink) {
+    map_code(sink, child.pid());
+    hit(sink, child.pid(), address_);
+    // It has the watch now that it was refused.
+    hit(sink, pid_, address_);
+  });
+  EXPECT_EQ(machine_->added, 2);
+  EXPECT_EQ(sink_.hits, 2);
+}
+
+TEST_F(FileCollectorTest, ProcessRefusedBeforeIsTriedAgainAfterASuccessElsewhere) {
+  ASSERT_NO_FATAL_FAILURE(be_refused());
+  ::usleep(kPastRefusalMicroseconds);
+  const Child child;
+  drain([&](auto& sink) { map_code(sink, child.pid()); });
+  EXPECT_EQ(machine_->added, 2);
+  drain([&](auto& sink) { exit(sink, child.pid()); });
+  EXPECT_EQ(machine_->removed, 1) << "the one refused before has it as well";
 }
 
 }  // namespace
