@@ -136,7 +136,9 @@ class Reporter {
   // nothing more is written.
   [[nodiscard]] virtual Result<void> start(const WatchStart& start) = 0;
   [[nodiscard]] virtual Result<void> hit(const HitView& hit) = 0;
-  // Only to reporters of summaries: the others get every hit.
+  // Only to reporters of summaries, as is tally(): the others get every hit. Instead of hit(), of a
+  // hit that is not to be counted where those are that come under its number.
+  [[nodiscard]] virtual Result<void> open_tally(const HitView& /*like*/) { return {}; }
   [[nodiscard]] virtual Result<void> tally(const TallyView& /*tally*/) { return {}; }
   [[nodiscard]] virtual Result<void> lost(std::uint64_t count) = 0;
   [[nodiscard]] virtual Result<void> cpu(const CpuEventView& event) = 0;

@@ -64,6 +64,12 @@ Result<void> SummaryReporter::hit(const HitView& view) {
   return {};
 }
 
+Result<void> SummaryReporter::open_tally(const HitView& like) {
+  if (!began_) began_ = like.hit.time;
+  table_.open_tally(like);
+  return {};
+}
+
 Result<void> SummaryReporter::tally(const TallyView& tally) {
   table_.add(tally);
   return {};

@@ -39,6 +39,7 @@ class SummaryReporter : public Reporter {
 
   [[nodiscard]] Result<void> start(const WatchStart& start) override;
   [[nodiscard]] Result<void> hit(const HitView& view) override;
+  [[nodiscard]] Result<void> open_tally(const HitView& like) override;
   [[nodiscard]] Result<void> tally(const TallyView& tally) override;
   [[nodiscard]] Result<void> lost(std::uint64_t count) override;
   [[nodiscard]] Result<void> cpu(const CpuEventView& event) override;

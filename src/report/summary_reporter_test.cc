@@ -38,6 +38,25 @@ class SummaryReporterTest : public ::testing::Test {
     sample.hit.time = Nanoseconds{time_ += 1'000'000};
     ASSERT_TRUE(reporter_->hit(sample.view()));
   }
+  // By a hit that is not counted.
+  void open_tally(std::uint64_t number) {
+    SampleHit sample;
+    sample.hit.new_value.bits = 99;
+    HitView view = sample.view();
+    view.tally = number;
+    ASSERT_TRUE(reporter_->open_tally(view));
+  }
+  // Five hits that are only counted; sample hits are earlier and on another CPU.
+  static TallyView five_under(std::uint64_t number) {
+    TallyView tally{.number = number,
+                    .count = 5,
+                    .first = Nanoseconds{1'600'000'000},
+                    .last = Nanoseconds{1'700'000'000},
+                    .lowest = {7, Certainty::exact},
+                    .highest = {50, Certainty::exact}};
+    tally.cpus.insert(CpuId{0});
+    return tally;
+  }
   std::string end() {
     EXPECT_TRUE(reporter_->end(sample_end()));
     return records_file_.text();
@@ -217,13 +236,7 @@ TEST_F(SummaryReporterTest, TalliesAddToTheRowOfTheHitThatOpenedThem) {
   HitView view = sample.view();
   view.tally = 3;
   ASSERT_TRUE(reporter_->hit(view));
-  TallyView tally{.number = 3,
-                  .count = 5,
-                  .first = Nanoseconds{1'600'000'000},
-                  .last = Nanoseconds{1'700'000'000},
-                  .lowest = {7, Certainty::exact},
-                  .highest = {50, Certainty::exact}};
-  tally.cpus.insert(CpuId{0});
+  TallyView tally = five_under(3);
   ASSERT_TRUE(reporter_->tally(tally));
   tally.count = 4;
   tally.last = Nanoseconds{1'800'000'000};
@@ -239,6 +252,35 @@ TEST_F(SummaryReporterTest, TalliesAddToTheRowOfTheHitThatOpenedThem) {
   EXPECT_EQ(rows[0]["cpus"], Json::array({0, 1}));
   EXPECT_EQ(rows[0]["lowest"], 7);
   EXPECT_EQ(rows[0]["highest"], 50);
+}
+
+TEST_F(SummaryReporterTest, HitThatOnlyOpensATallyIsNotCounted) {
+  begin(Format::json);
+  open_tally(3);
+  ASSERT_TRUE(reporter_->tally(five_under(3)));
+  const auto rows = json_end();
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0]["count"], 5);
+  EXPECT_EQ(rows[0]["symbol"], "bump");
+  EXPECT_EQ(rows[0]["threads"], 1);
+  EXPECT_EQ(rows[0]["first_ns"], 1'600'000'000);
+  EXPECT_EQ(rows[0]["cpus"], Json::array({0}));
+  EXPECT_EQ(rows[0]["highest"], 50);
+}
+
+TEST_F(SummaryReporterTest, TallyThatCountedNothingIsNoRow) {
+  begin(Format::text);
+  open_tally(3);
+  EXPECT_EQ(end(), "");
+}
+
+TEST_F(SummaryReporterTest, TimesCountFromAHitThatOnlyOpensATally) {
+  WatchStart start = sample_start();
+  start.began.reset();
+  begin(Format::text, SummaryReporter::kMaxStacks, start);
+  open_tally(3);
+  ASSERT_TRUE(reporter_->tally(five_under(3)));
+  EXPECT_THAT(end(), HasSubstr("from 0.100000 s to 0.200000 s"));
 }
 
 TEST_F(SummaryReporterTest, TalliesOfStacksWithoutARowAreOthers) {

@@ -29,10 +29,8 @@ std::string key_of(const HitView& view) {
   return key;
 }
 
-SummaryRow first_row(const HitView& view) {
+SummaryRow empty_row(const HitView& view) {
   SummaryRow row;
-  row.first = view.hit.time;
-  row.last = view.hit.time;
   row.instruction = view.instruction;
   row.place = place_of(view);
   row.frames = view.stack.frames;
@@ -66,7 +64,7 @@ SummaryRow* SummaryTable::row_of(const HitView& view) {
   std::string key = key_of(view);
   auto row = rows_.find(key);
   if (row == rows_.end() && rows_.size() < limit_)
-    row = rows_.emplace(std::move(key), first_row(view)).first;
+    row = rows_.emplace(std::move(key), empty_row(view)).first;
   SummaryRow* const found = row == rows_.end() ? nullptr : &row->second;
   rows_by_id_.emplace(view.stack.id, found);
   return found;
@@ -74,9 +72,8 @@ SummaryRow* SummaryTable::row_of(const HitView& view) {
 
 void SummaryTable::add(const HitView& view) {
   ++total_;
+  if (view.tally != 0) open_tally(view);
   SummaryRow* const row = row_of(view);
-  const ByteCount length = value_length(watch_, view.hit);
-  if (view.tally != 0) rows_by_tally_.insert_or_assign(view.tally, TalliedRow{row, length});
   if (row == nullptr) {
     ++others_;
     return;
@@ -86,14 +83,18 @@ void SummaryTable::add(const HitView& view) {
   row->last = std::max(row->last, view.hit.time);
   row->threads.add(view.hit.tid);
   row->cpus.insert(view.hit.cpu);
-  row->values.add(view.hit.new_value, type_, length);
+  row->values.add(view.hit.new_value, type_, value_length(watch_, view.hit));
+}
+
+void SummaryTable::open_tally(const HitView& view) {
+  rows_by_tally_.insert_or_assign(
+      view.tally, TalliedRow{row_of(view), view.hit.tid, value_length(watch_, view.hit)});
 }
 
 void SummaryTable::add(const TallyView& tally) {
   const auto known = rows_by_tally_.find(tally.number);
   if (known == rows_by_tally_.end()) return;
-  SummaryRow* const row = known->second.row;
-  const ByteCount length = known->second.length;
+  const auto [row, tid, length] = known->second;
   if (tally.is_last) rows_by_tally_.erase(known);
   if (tally.count == 0) return;
   total_ += tally.count;
@@ -104,6 +105,7 @@ void SummaryTable::add(const TallyView& tally) {
   row->count += tally.count;
   row->first = std::min(row->first, tally.first);
   row->last = std::max(row->last, tally.last);
+  row->threads.add(tid);
   row->cpus.insert(tally.cpus);
   row->values.add(tally.lowest, type_, length);
   row->values.add(tally.highest, type_, length);
@@ -112,7 +114,9 @@ void SummaryTable::add(const TallyView& tally) {
 std::vector<const SummaryRow*> SummaryTable::by_count() const {
   std::vector<const SummaryRow*> rows;
   rows.reserve(rows_.size());
-  for (const auto& [key, row] : rows_) rows.push_back(&row);
+  for (const auto& [key, row] : rows_) {
+    if (row.count > 0) rows.push_back(&row);
+  }
   std::ranges::sort(rows, [](const SummaryRow* a, const SummaryRow* b) {
     return a->count != b->count ? a->count > b->count : a->first < b->first;
   });

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -46,8 +47,9 @@ class ValueRange {
 
 struct SummaryRow {
   std::uint64_t count = 0;
-  Nanoseconds first;  // the earliest and the latest hit's time
-  Nanoseconds last;
+  // The earliest and the latest hit's time.
+  Nanoseconds first{std::numeric_limits<std::uint64_t>::max()};
+  Nanoseconds last{};
   ThreadCount threads;
   CpuSet cpus;
   ValueRange values;
@@ -63,10 +65,11 @@ class SummaryTable {
   // How the values of hits are to be read.
   void describe(const Request& watch, const symbols::ValueType& type);
   void add(const HitView& view);
-  // Of a hit that was added before.
+  // What comes under the hit's number is of its stack and thread. The hit itself is not counted.
+  void open_tally(const HitView& view);
   void add(const TallyView& tally);
 
-  // By count, the highest first; equal ones by their first hit. Valid until the next add().
+  // By count, the highest first; equal ones by their first hit. Valid until something is added.
   [[nodiscard]] std::vector<const SummaryRow*> by_count() const;
   // Hits with stacks that came when the table was full.
   [[nodiscard]] std::uint64_t others() const { return others_; }
@@ -85,10 +88,11 @@ class SummaryTable {
   std::unordered_map<std::string, SummaryRow> rows_;
   // A shortcut, bounded: by stack id; nullptr for the stacks that found no room.
   std::unordered_map<std::uint64_t, SummaryRow*> rows_by_id_;
-  // The row of each tally that goes on, nullptr as above, and the length of its values.
+  // The row of each tally that goes on, nullptr as above, and what the tally does not say.
   struct TalliedRow {
     SummaryRow* row = nullptr;
-    ByteCount length;
+    ThreadId tid;
+    ByteCount length;  // of its values
   };
   std::unordered_map<std::uint64_t, TalliedRow> rows_by_tally_;
   std::uint64_t others_ = 0;

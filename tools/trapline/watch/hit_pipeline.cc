@@ -32,26 +32,34 @@ void HitPipeline::on_sample(const linux_port::Sample& sample) {
   find_values(hit, sample, culprit, view);
   if (!is_wanted_kind(hit, culprit) || !passes_conditions(hit)) {
     ++totals_.filtered;
-    if (sample.tally != 0) rejected_tallies_.insert(sample.tally);
+    // What other threads wrote meanwhile can fail this one alone: those that are like it have been
+    // judged by their own values, each where it was made.
+    if (sample.tally != 0) tell(&report::Reporter::open_tally, hit, sample, culprit, view);
     return;
   }
+  ++totals_.hits;
+  tell(&report::Reporter::hit, hit, sample, culprit, view);
+  if (parts_.options.max_hits == totals_.hits) {
+    finished_ = fmt::format("{} {}", totals_.hits, totals_.hits == 1 ? "hit" : "hits");
+  }
+}
+
+void HitPipeline::tell(Tell how, Hit& hit, const linux_port::Sample& sample,
+                       const decode::Culprit* culprit, ProcessView& view) {
   hit.callers = view.find_callers(sample, parts_.options.stack);
   std::optional<RemoteAddress> ip;
   if (culprit != nullptr) ip = culprit->ip;
   if (hit.access == Access::execute || traps_before_access_) ip = hit.trap_ip;
   const report::ResolvedStack& stack = resolve_stack(sample, hit, ip, view);
-  ++totals_.hits;
-  note(parts_.reporter.hit({.hit = hit,
-                            .ip = ip,
-                            .instruction = culprit == nullptr ? std::string_view() : culprit->text,
-                            .stack = stack,
-                            .object_start = sample.object_start,
-                            .accessed = culprit == nullptr ? std::nullopt : accessed_by(*culprit),
-                            .names = view.names(),
-                            .tally = sample.tally}));
-  if (parts_.options.max_hits == totals_.hits) {
-    finished_ = fmt::format("{} {}", totals_.hits, totals_.hits == 1 ? "hit" : "hits");
-  }
+  const report::HitView told{.hit = hit,
+                             .ip = ip,
+                             .instruction = culprit == nullptr ? std::string_view() : culprit->text,
+                             .stack = stack,
+                             .object_start = sample.object_start,
+                             .accessed = culprit == nullptr ? std::nullopt : accessed_by(*culprit),
+                             .names = view.names(),
+                             .tally = sample.tally};
+  note((parts_.reporter.*how)(told));
 }
 
 const decode::Culprit* HitPipeline::find_culprit(const linux_port::Sample& sample,
@@ -165,12 +173,6 @@ void HitPipeline::on_lost(std::uint64_t count) {
 
 void HitPipeline::on_tally(const linux_port::Tally& tally) {
   if (finished_) return;
-  // The collector saw something else in memory than this store left, and so it did with the others.
-  if (rejected_tallies_.contains(tally.number)) {
-    totals_.filtered += tally.count;
-    if (tally.is_last) rejected_tallies_.erase(tally.number);
-    return;
-  }
   totals_.hits += tally.count;
   note(parts_.reporter.tally({.number = tally.number,
                               .count = tally.count,

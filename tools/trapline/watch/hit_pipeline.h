@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "base/failure.h"
@@ -54,6 +53,11 @@ class HitPipeline final : public linux_port::SampleSink {
   [[nodiscard]] report::WatchEnd totals(Nanoseconds now) const;
 
  private:
+  using Tell = Result<void> (report::Reporter::*)(const report::HitView&);
+
+  // Explains the hit and tells the reporter of it, in one way or the other.
+  void tell(Tell how, Hit& hit, const linux_port::Sample& sample, const decode::Culprit* culprit,
+            ProcessView& view);
   [[nodiscard]] const decode::Culprit* find_culprit(const linux_port::Sample& sample,
                                                     ProcessView& view) const;
   void find_values(Hit& hit, const linux_port::Sample& sample, const decode::Culprit* culprit,
@@ -75,7 +79,6 @@ class HitPipeline final : public linux_port::SampleSink {
   symbols::KernelSymbolizer kernel_;
   CpuGaps gaps_;
   report::WatchEnd totals_;
-  std::unordered_set<std::uint64_t> rejected_tallies_;  // their own hits failed a condition here
   std::optional<std::string> finished_;
   std::optional<Failure> output_failure_;
   std::optional<int> wait_status_;

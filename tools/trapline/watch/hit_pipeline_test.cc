@@ -35,6 +35,10 @@ class RecordingReporter final : public report::Reporter {
     names.push_back(view.names);
     return {};
   }
+  Result<void> open_tally(const report::HitView& like) override {
+    opened.push_back(like.tally);
+    return {};
+  }
   Result<void> tally(const report::TallyView& tally) override {
     tallies.push_back(tally);
     return {};
@@ -51,6 +55,7 @@ class RecordingReporter final : public report::Reporter {
   std::vector<Hit> hits;  // their callers are gone
   std::vector<report::ResolvedStack> stacks;
   std::vector<symbols::AddressNames*> names;
+  std::vector<std::uint64_t> opened;  // tallies without their hits
   std::vector<report::TallyView> tallies;
   std::vector<report::CpuEventView> cpus;  // their reasons are gone
   std::vector<std::string> reasons;
@@ -173,17 +178,18 @@ TEST_F(HitPipelineTest, RejectionsAfterTheLastHitWantedAreNotCounted) {
   EXPECT_EQ(pipeline_->totals({}).filtered, 0U);
 }
 
-TEST_F(HitPipelineTest, TalliedHitsAreJudgedLikeTheOneThatTheyAreLike) {
+TEST_F(HitPipelineTest, TalliedHitsCountWhateverBecomesOfTheOneThatTheyAreLike) {
   object_.conditions = {*type_condition(*parse_condition("new==7"), ValueShape{ByteCount{8}})};
   write(7, pid_, 1);
   write(8, pid_, 2);  // the collector saw another thread's 7
+  write(8, pid_);
+  EXPECT_EQ(reporter_.hits.size(), 1U);
+  EXPECT_EQ(reporter_.opened, std::vector<std::uint64_t>{2});
   for (const std::uint64_t number : {std::uint64_t{1}, std::uint64_t{2}})
     pipeline_->on_tally({.number = number, .count = 10});
-  pipeline_->on_tally({.number = 2, .count = 3, .is_last = true});
-  ASSERT_EQ(reporter_.tallies.size(), 1U);
-  EXPECT_EQ(reporter_.tallies[0].number, 1U);
-  EXPECT_EQ(pipeline_->totals({}).hits, 11U);
-  EXPECT_EQ(pipeline_->totals({}).filtered, 14U);
+  EXPECT_EQ(reporter_.tallies.size(), 2U);
+  EXPECT_EQ(pipeline_->totals({}).hits, 21U);
+  EXPECT_EQ(pipeline_->totals({}).filtered, 2U);
 }
 
 // Bits 3 to 7 of one byte, signed.
