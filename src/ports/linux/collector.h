@@ -167,6 +167,7 @@ class SampleSink {
   virtual void on_tally(const Tally& /*tally*/) {}
   // The variable may have been written before the samples that follow without a hit: hits were lost
   // (how many, if any, on_lost tells later), or a child process began that may share the memory.
+  // Events may have been lost as well, which nothing else need tell.
   virtual void on_gap() {}
   // At its place among the samples, as far as their order is known.
   virtual void on_cpu(const CpuEvent&) {}

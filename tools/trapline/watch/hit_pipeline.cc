@@ -189,7 +189,8 @@ void HitPipeline::on_rejected(std::uint64_t count) {
 }
 
 void HitPipeline::on_gap() {
-  parts_.views.forget_values();
+  // What was lost may have been an exec.
+  parts_.views.on_lost();
 }
 
 void HitPipeline::on_cpu(const linux_port::CpuEvent& event) {

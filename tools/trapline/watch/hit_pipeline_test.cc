@@ -1,9 +1,12 @@
 // The pipeline about this very process: its image is real, the hits are made up.
 #include "tools/trapline/watch/hit_pipeline.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -11,6 +14,7 @@
 #include <vector>
 
 #include "decode/fake_memory.h"
+#include "ports/linux/proc_fs.h"
 
 // With a symbol of its own under every sanitizer, and so far into .bss that no page of the file
 // reaches there.
@@ -332,6 +336,29 @@ TEST_F(HitPipelineTest, HitOfAProcessThatIsGoneHasAddressesWithoutNames) {
   EXPECT_EQ(reporter_.stacks[0].frames[1].ip, RemoteAddress(0x402000));
   EXPECT_EQ(reporter_.stacks[0].frames[1].symbol, "");
   EXPECT_EQ(reporter_.names[0], nullptr);
+}
+
+TEST_F(HitPipelineTest, ProgramIsLookedUpAgainAfterAGapWithAnExec) {
+  watch_machine(nullptr);
+  int program[2];
+  ASSERT_EQ(::pipe2(program, O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    char go = 0;
+    if (::read(program[0], &go, 1) == 1) ::execl("/bin/sleep", "sleep", "1000", nullptr);
+    ::_exit(1);
+  }
+  const ProcessId pid{child};
+  const std::string before = linux_port::executable_path(pid);
+  const std::uint64_t number = views_->of(pid).number();
+  EXPECT_EQ(::write(program[1], "x", 1), 1);
+  while (linux_port::executable_path(pid) == before) ::usleep(1000);
+  pipeline_->on_gap();
+  EXPECT_NE(views_->of(pid).number(), number);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  ::close(program[0]);
+  ::close(program[1]);
 }
 
 TEST_F(HitPipelineTest, NoProcesssEndIsTheEndOfAWatchOfTheMachine) {
