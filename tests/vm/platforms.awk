@@ -1,5 +1,5 @@
 # docs/platforms.md of the results of guests: features first, then a table of results.awk's for each guest, whose file has
-# the guest's name.
+# the guest's name. `missing`: the guests without results.
 BEGIN { FS = "\t"; collector_count = split("bpf perf ptrace", collectors, " ") }
 
 function as_regex(pattern) {
@@ -90,6 +90,7 @@ END {
   print "# What works where\n"
   print "Written by `tests/vm/platforms` from the results of the tests in emulated machines, each with Debian's own kernel: do not edit."
   print "A cell counts the tests behind its row (`tests/vm/features`); – : there is none. The numbers lead to reasons below."
+  if (missing != "") print "Not run, so not here:" missing "."
   print "\n## `trapline watch`, by collector"
   table("trapline watch", 1)
   print "\n## The library"

@@ -10,9 +10,10 @@
 // docs/watchpoint.md has the rules and a complete example.
 //
 // Not seen: what the kernel writes on the process's behalf (read(2) into the object), what other
-// processes and devices write. An instruction that accesses two watched objects at once is told of
-// one: Linux keeps a single SIGTRAP. So a thread that has SIGTRAP blocked is told late, of several
-// hits once, and of none if it ends before it unblocks.
+// processes and devices write; threads whose clone(2) was in the middle of the kernel when the
+// watch was set. An instruction that accesses two watched objects at once is told of one: Linux
+// keeps a single SIGTRAP. So a thread that has SIGTRAP blocked is told late, of several hits once,
+// and of none if it ends before it unblocks.
 #pragma once
 
 #include <cstddef>
