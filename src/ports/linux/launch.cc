@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "ports/linux/file_descriptor.h"
@@ -190,7 +191,7 @@ class EntryRun {
     } else if (event == PTRACE_EVENT_STOP) {
       resume(signal == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, 0);
     } else if (signal == SIGTRAP && executed_ && rewind_breakpoint(tid(), entry_)) {
-      poke(original_);
+      std::ignore = poke(original_);
       return true;
     } else {
       resume(PTRACE_CONT, signal);
@@ -221,7 +222,7 @@ class EntryRun {
   [[nodiscard]] std::uintptr_t entry_word() const {
     return static_cast<std::uintptr_t>(code_address(entry_).value());
   }
-  bool poke(std::uint64_t word) const {
+  [[nodiscard]] bool poke(std::uint64_t word) const {
     return ::ptrace(PTRACE_POKETEXT, pid_.value, entry_word(), static_cast<std::uintptr_t>(word)) ==
            0;
   }
