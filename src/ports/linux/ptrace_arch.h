@@ -20,8 +20,7 @@ namespace trapline::linux_port {
 // Puts slots[i] into debug register registers[i] and enables it; every other debug register is
 // disabled. All or nothing: after an error all of them are disabled. Errors: no_free_slot,
 // misaligned, bad_length, access_unsupported (as the layout says), unreadable_memory (the kernel
-// refuses the address), target_gone, os_failure; not_supported where a thread that hit could not be
-// taken over the access (Armv7).
+// refuses the address), target_gone, os_failure.
 [[nodiscard]] std::expected<void, Error> write_debug_registers(
     ThreadId tid, std::span<const SlotRequest> slots, std::span<const SlotIndex> registers);
 

@@ -96,6 +96,17 @@ int read_regset(ThreadId tid, unsigned set, void* destination, std::size_t size)
   return ::ptrace(PTRACE_GETREGSET, tid.value, set, &vector) == 0 ? 0 : errno;
 }
 
+Error error_of_registers(int error, ErrorCode otherwise) {
+  switch (error) {
+    case ENOSPC:
+      return {ErrorCode::no_free_slot, error};
+    case ESRCH:
+      return {ErrorCode::target_gone, error};
+    default:
+      return {otherwise, error};
+  }
+}
+
 std::optional<siginfo_t> signal_info(ThreadId tid) {
   siginfo_t info{};
   if (::ptrace(PTRACE_GETSIGINFO, tid.value, nullptr, &info) != 0) return std::nullopt;

@@ -12,6 +12,7 @@
 #include <expected>
 #include <optional>
 
+#include "trapline/base/error.h"
 #include "trapline/base/units.h"
 
 namespace trapline::linux_port {
@@ -65,6 +66,9 @@ void detach(ThreadId tid, int signal);
 
 // Registers of one set (elf.h, NT_...). 0, or the errno.
 [[nodiscard]] int read_regset(ThreadId tid, unsigned set, void* destination, std::size_t size);
+// What an errno of reading or writing a thread's registers means. `otherwise`: one that means
+// another thing on each architecture.
+[[nodiscard]] Error error_of_registers(int error, ErrorCode otherwise);
 
 // StopKind::signal.
 [[nodiscard]] std::optional<siginfo_t> signal_info(ThreadId tid);

@@ -52,17 +52,10 @@ int put(ThreadId tid, Bank& bank) {
 }
 
 Error error_of(int error) {
-  switch (error) {
-    case ENOSPC:
-      return {ErrorCode::no_free_slot, error};
-    case ESRCH:
-      return {ErrorCode::target_gone, error};
-    case EINVAL:
-      // arch/arm64/kernel/hw_breakpoint.c: an address of the kernel's.
-      return {ErrorCode::unreadable_memory, error};
-    default:
-      return {ErrorCode::os_failure, error};
-  }
+  // arch/arm64/kernel/hw_breakpoint.c: an address of the kernel's.
+  const bool is_bad_address = error == EINVAL;
+  return error_of_registers(error,
+                            is_bad_address ? ErrorCode::unreadable_memory : ErrorCode::os_failure);
 }
 
 std::expected<void, Error> encode_slot(const SlotRequest& slot, std::size_t at, Bank& watch,

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "ports/linux/ptrace_thread.h"
 #include "ports/linux/traced_child.h"
 #include "regs/armv7/debug_registers.h"
 
@@ -86,16 +87,7 @@ std::optional<DebugPair> fired_pair(const siginfo_t& info) {
 }
 
 Error error_of_pair(int error) {
-  switch (error) {
-    case ENOSPC:
-      return {ErrorCode::no_free_slot, error};
-    case ESRCH:
-      return {ErrorCode::target_gone, error};
-    case EINVAL:
-      return {ErrorCode::bad_length, error};
-    default:
-      return {ErrorCode::os_failure, error};
-  }
+  return error_of_registers(error, error == EINVAL ? ErrorCode::bad_length : ErrorCode::os_failure);
 }
 
 }  // namespace trapline::linux_port

@@ -11,6 +11,7 @@
 #include <tuple>
 #include <utility>
 
+#include "ports/linux/ptrace_thread.h"
 #include "regs/x86/debug_registers.h"
 
 namespace trapline::linux_port {
@@ -33,18 +34,10 @@ int poke(ThreadId tid, std::size_t debug_register, std::uint64_t value) {
 }
 
 Error error_of(int error) {
-  switch (error) {
-    case ENOSPC:
-      return {ErrorCode::no_free_slot, error};
-    case ESRCH:
-      return {ErrorCode::target_gone, error};
-    case EINVAL:
-    case EIO:
-      // arch/x86/kernel/ptrace.c: an address above the user half, or in the kernel's entry area.
-      return {ErrorCode::unreadable_memory, error};
-    default:
-      return {ErrorCode::os_failure, error};
-  }
+  // arch/x86/kernel/ptrace.c: an address above the user half, or in the kernel's entry area.
+  const bool is_bad_address = error == EINVAL || error == EIO;
+  return error_of_registers(error,
+                            is_bad_address ? ErrorCode::unreadable_memory : ErrorCode::os_failure);
 }
 
 std::expected<DebugRegisters, Error> encode(std::span<const SlotRequest> slots,
