@@ -2,51 +2,29 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <initializer_list>
-#include <utility>
 #include <vector>
 
-#include "decode/culprit.h"
-#include "decode/fake_memory.h"
+#include "decode/trap_before_access_fixture.h"
 
 namespace trapline::decode {
 namespace {
 
+using testing::kData;
+
 constexpr std::uint64_t kCode = 0x401000;
-constexpr std::uint64_t kData = 0x7000;
 constexpr std::size_t kSp = static_cast<std::size_t>(Arm64Register::sp);
 
-UserRegisters registers_with(std::initializer_list<std::pair<std::size_t, std::uint64_t>> values) {
-  UserRegisters registers;
-  for (std::size_t number = 0; number < UserRegisters::kCapacity; ++number)
-    registers.set(number, 0);
-  for (const auto& [number, value] : values) registers.set(number, value);
-  return registers;
-}
-
-class Arm64CulpritTest : public ::testing::Test {
+class Arm64CulpritTest : public testing::TrapBeforeAccess<UserRegisters::kCapacity> {
  protected:
-  // Of a trap at `instruction`.
   const Culprit* find(std::uint32_t instruction, const UserRegisters& registers,
                       std::uint64_t address = kData, std::uint64_t length = 4,
                       Access access = Access::write) {
-    finder_.clear();
     std::vector<std::uint8_t> bytes;
     for (int byte = 0; byte < 4; ++byte)
       bytes.push_back(static_cast<std::uint8_t>(instruction >> (8 * byte)));
-    memory_.put(kCode, bytes);
-    return finder_.find(RemoteAddress(kCode), registers,
-                        {RemoteAddress(address), ByteCount{length}, access},
-                        [](RemoteAddress) { return std::nullopt; });
+    return find_at(RemoteAddress(kCode), bytes, registers,
+                   {RemoteAddress(address), ByteCount{length}, access});
   }
-  std::optional<StoredValue> stored(const UserRegisters& registers,
-                                    std::optional<std::uint64_t> old, std::uint64_t address = kData,
-                                    std::uint64_t length = 4) {
-    return finder_.stored_value(registers, RemoteAddress(address), ByteCount{length}, old);
-  }
-
-  testing::FakeMemory memory_;
-  CulpritFinder finder_{memory_};
 };
 
 TEST_F(Arm64CulpritTest, TheTrappedInstructionIsTheCulprit) {

@@ -3,48 +3,28 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <initializer_list>
-#include <utility>
 #include <vector>
 
-#include "decode/culprit.h"
-#include "decode/fake_memory.h"
+#include "decode/trap_before_access_fixture.h"
 
 namespace trapline::decode {
 namespace {
 
+using testing::kData;
+
 constexpr std::uint64_t kCode = 0x10000;
-constexpr std::uint64_t kData = 0x7000;
 constexpr std::size_t kSp = static_cast<std::size_t>(ArmRegister::sp);
 using Bytes = std::vector<std::uint8_t>;
 
-UserRegisters registers_with(std::initializer_list<std::pair<std::size_t, std::uint64_t>> values) {
-  UserRegisters registers;
-  for (std::size_t number = 0; number < 16; ++number) registers.set(number, 0);
-  for (const auto& [number, value] : values) registers.set(number, value);
-  return registers;
-}
-
-class Armv7CulpritTest : public ::testing::Test {
+class Armv7CulpritTest
+    : public testing::TrapBeforeAccess<static_cast<std::size_t>(ArmRegister::pc) + 1> {
  protected:
-  // Of a trap at the first instruction of `code`.
   const Culprit* find(const Bytes& code, const UserRegisters& registers,
                       std::uint64_t address = kData, std::uint64_t length = 4,
                       Access access = Access::write, std::uint64_t ip = kCode) {
-    finder_.clear();
-    memory_.put(ip, code);
-    return finder_.find(RemoteAddress(ip), registers,
-                        {RemoteAddress(address), ByteCount{length}, access},
-                        [](RemoteAddress) { return std::nullopt; });
+    return find_at(RemoteAddress(ip), code, registers,
+                   {RemoteAddress(address), ByteCount{length}, access});
   }
-  std::optional<StoredValue> stored(const UserRegisters& registers,
-                                    std::optional<std::uint64_t> old, std::uint64_t address = kData,
-                                    std::uint64_t length = 4) {
-    return finder_.stored_value(registers, RemoteAddress(address), ByteCount{length}, old);
-  }
-
-  testing::FakeMemory memory_;
-  CulpritFinder finder_{memory_};
 };
 
 TEST_F(Armv7CulpritTest, TheTrappedInstructionIsTheCulpritInBothInstructionSets) {
