@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -117,6 +118,15 @@ Watch::Result Watch::finish() {
 Watch::Result Watch::interrupt() {
   process_.signal(SIGINT);
   return finish();
+}
+
+bool wait_until(const std::function<bool()>& is_so, std::chrono::seconds at_most) {
+  const auto deadline = std::chrono::steady_clock::now() + at_most;
+  while (!is_so()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
 }
 
 namespace {

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -67,6 +69,10 @@ class Watch {
   ChildProcess process_;
   nlohmann::json start_;
 };
+
+// Looks again and again; false if it does not come true in time.
+[[nodiscard]] bool wait_until(const std::function<bool()>& is_so,
+                              std::chrono::seconds at_most = std::chrono::seconds(10));
 
 // The command line of a watch on `what` in a puppet.
 [[nodiscard]] std::vector<std::string> watch_arguments(const std::string& what,

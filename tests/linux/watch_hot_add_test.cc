@@ -34,13 +34,9 @@ class AddedCpu {
 
   [[nodiscard]] bool add() const {
     std::ofstream("/dev/console") << "\n@vm add-cpu " << id_.value << std::endl;
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
     // Present a moment before the kernel lets it be brought up.
-    while (!files_.present()->contains(id_) || !files_.set_online(id_, true)) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(5ms);
-    }
-    return true;
+    return wait_until(
+        [this] { return files_.present()->contains(id_) && files_.set_online(id_, true); }, 20s);
   }
 
  private:

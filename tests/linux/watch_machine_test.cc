@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -67,15 +66,6 @@ class EventsOfWatch {
   }
 
  private:
-  static bool wait_until(const std::function<bool()>& is_so) {
-    const auto deadline = std::chrono::steady_clock::now() + 10s;
-    while (!is_so()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(5ms);
-    }
-    return true;
-  }
-
   pid_t pid_;
   std::size_t at_first_;
 };

@@ -36,8 +36,7 @@ std::string advice_on_limit(int os_errno) {
   switch (os_errno) {
     case EMFILE:
       return "each thread takes a descriptor for each debug register, and this process has no "
-             "more: "
-             "raise its limit (ulimit -n)";
+             "more: raise its limit (ulimit -n)";
     case ENFILE:
       return "each thread takes a descriptor for each debug register, and the whole system has no "
              "more: raise its limit (sysctl fs.file-max)";
@@ -132,8 +131,7 @@ std::string advice_on(const Error& error) {
     case ErrorCode::bad_length:
     case ErrorCode::misaligned:
       return "the kernel takes no watch of this address, most likely because it is not the "
-             "program's: "
-             "give an address of this process";
+             "program's: give an address of this process";
     case ErrorCode::access_unsupported:
       return "this CPU cannot tell reads from writes: ask for Access::read_write";
     case ErrorCode::no_free_slot:
