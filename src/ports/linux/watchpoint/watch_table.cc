@@ -36,8 +36,9 @@ static_assert(WatchTable::kPlaces == kFourBits + 1 && kMaxPlanSlots <= kFourBits
 }
 
 // SIGTRAP, so that what the handler accesses does not stay pending (before 5.18 it would end the
-// process); those of guarded loads, since a fault whose signal is blocked is the end. The return
-// from our signal handler restores the mask.
+// process); those of guarded loads, since a fault whose signal is blocked is the end. Needed in a
+// hit within a hit, too: a handler that hands signals on to ours may block them all each time. The
+// return from the signal handler restores the mask.
 void unblock_faults() {
   sigset_t faults;
   ::sigemptyset(&faults);
@@ -153,12 +154,12 @@ bool WatchTable::deliver(const PerfTrap& trap, const SignalContext& registers) {
   const int saved_errno = errno;
   const std::uint64_t flight = begin_flight(entry);
   if (is_there() && number->slot < entry.watch->plan.slots().size()) {
+    unblock_faults();
     if (is_in_handler) {
       // It has put the old value back, or set another: the next hit finds that.
       remember_values(number->place);
     } else {
       is_in_handler = true;
-      unblock_faults();
       tell(entry, number->slot, trap, registers);
       is_in_handler = false;
     }

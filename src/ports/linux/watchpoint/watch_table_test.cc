@@ -497,6 +497,31 @@ TEST(LaterTrapHandler, HandsOnOrAsks) {
   EXPECT_EQ(outcome([] { ::_exit(later_handler_hands_on(true) ? 0 : 1); }), "exit 0");
 }
 
+// As a program's own handler may be, and as that of a sanitizer is: every signal is blocked in it,
+// and in a hit within a hit again. Guarded loads work in both.
+TEST(LaterTrapHandler, MayBlockAllSignals) {
+  EXPECT_EQ(outcome([] {
+              static std::uint64_t number = 0;
+              static int hits = 0;
+              const Cliff gone(Defect::no_access);
+              const TableWatch watch(description_of(gone.edge(), 4, [](const WatchpointHit&) {
+                ++hits;
+                raise_perf_trap(number);
+              }));
+              number = watch.number();
+              struct sigaction later{};
+              later.sa_flags = SA_SIGINFO | SA_NODEFER;
+              ::sigfillset(&later.sa_mask);
+              later.sa_sigaction = [](int signal, siginfo_t* info, void* context) {
+                handed_on_to.sa_sigaction(signal, info, context);
+              };
+              ::sigaction(SIGTRAP, &later, &handed_on_to);
+              raise_perf_trap(number);
+              ::_exit(hits == 1 ? 0 : 1);
+            }),
+            "exit 0");
+}
+
 // Its own, or another: two handlers might each wait for the other.
 TEST(WatchTable, DestroyingAWatchInAHandlerEndsTheProcessWithAMessage) {
   static int word = 0;
