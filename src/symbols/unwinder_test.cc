@@ -124,7 +124,8 @@ TEST_F(UnwinderTest, GarbageOnTheStackIsNotFollowedForEver) {
   Capture capture;
   capture_recursion(capture, 5);
   std::ranges::fill(capture.stack, std::byte{0x41});
-  EXPECT_LE(unwind(capture).size(), 1U);
+  // Where there is a link register elfutils follows what it finds for another step or two.
+  EXPECT_LE(unwind(capture).size(), 3U);
 }
 
 TEST_F(UnwinderTest, CostOfAnUnwindIsRecorded) {

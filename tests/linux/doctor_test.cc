@@ -149,9 +149,9 @@ TEST(Demo, CatchesTheGuiltyLine) {
   EXPECT_EQ(exit.status, 0) << exit.err;
   EXPECT_THAT(exit.out, HasSubstr("<- wrong"));
   // One hit of set_owner() on the line that terminates the name, and its bytes: the balance, by
-  // then 1200 to 2400, without its low byte.
+  // then 1200 to 2400, without its low byte. Approximate (~) where the store is yet to be made.
   EXPECT_THAT(exit.out, ::testing::ContainsRegex(
-                            "-> (1024|1280|1536|1792|2048|2304)  set_owner.* at ledger.cc:16"));
+                            "-> ~?(1024|1280|1536|1792|2048|2304)  set_owner.* at ledger.cc:16"));
   EXPECT_THAT(exit.err, HasSubstr("0 lost"));
 }
 

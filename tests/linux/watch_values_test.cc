@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "native_machine.h"
 #include "tests/linux/watch_fixture.h"
 
 namespace trapline::testing {
@@ -116,12 +117,14 @@ TEST(WatchMembers, OfWhatIsCutShortAreNamedToo) {
   EXPECT_EQ(hits[1]["old_text"], "{phase = phase_stopped, count = 0}");
 }
 
-// Of a command, which waits while its memory is read first: nothing is approximate.
+// Of a command, which waits while its memory is read first: nothing is approximate, but where a
+// trap comes before the store.
 TEST(WatchValues, TextReportHasNamesAndMembers) {
   ChildProcess watch({TRAPLINE_COMMAND, "watch", "shape", "-f", "text", "--", PUPPET_PROGRAM});
   watch.write_line("values 4");
   watch.write_line("exit 0");
-  const auto result = watch.wait();
+  auto result = watch.wait();
+  if (native::kTrapsBeforeAccess) std::erase(result.out, '~');
   EXPECT_EQ(result.status, 0);
   EXPECT_THAT(result.out, HasSubstr("  shape.phase  phase_idle -> phase_stopped  write_values"));
   EXPECT_THAT(result.out, HasSubstr("  shape.corners[1].x  0 -> 4  "));

@@ -14,7 +14,8 @@ namespace trapline::linux_port {
 
 // Whether programs have atomics that are loops of an exclusive load and an exclusive store. On a
 // watched word such a loop never ends: every trap clears the CPU's monitor, and the store fails
-// again (Arm ARM, B2.9.5 and D1.3.1).
+// again (Arm ARM, B2.9.5 and D1.3.1). Unless whoever is told of the trap takes the program through
+// the loop (PtraceStep::ends_exclusive_loops).
 enum class ExclusiveLoops : std::uint8_t {
   none,       // the architecture has no such instructions
   avoidable,  // this CPU has atomics of one instruction as well, for programs that use them

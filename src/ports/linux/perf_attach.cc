@@ -1,6 +1,8 @@
 #include "ports/linux/perf_attach.h"
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <unordered_set>
 #include <utility>
 
@@ -14,6 +16,11 @@ namespace {
 // Longer than a clone(2) can take from copying the events to recording the fork, even if it is
 // preempted in between.
 constexpr Nanoseconds kCloneTakesAtMost{100'000'000};
+
+// Before the last look. A thread that its creator was cloning when the events were set is not in
+// /proc yet, and may have inherited none. Where nobody starts threads that is unlikely and the wait
+// is short; where somebody has, it is as long as a clone(2) can take.
+constexpr std::chrono::nanoseconds kSettlesWhereNobodyStarts{10'000'000};
 
 // A process that starts threads faster than they can be looked at is not chased for ever.
 constexpr Nanoseconds kChaseAtMost{2'000'000'000};
@@ -34,11 +41,19 @@ class Attach {
     const Nanoseconds give_up{perf_clock_now().value + kChaseAtMost.value};
     auto listed = list_threads(scope.pid);
     if (!listed) return std::unexpected(std::move(listed.error()));
+    std::chrono::nanoseconds settled{0};
+    auto settle = kSettlesWhereNobodyStarts;
     // Nothing was watched when this list was made, so nobody on it can have inherited.
     for (bool late = false;; late = true) {
       const std::vector<ThreadId> unwatched = take_new(*listed);
-      if (late && unwatched.empty()) break;
-      if (perf_clock_now() > give_up) {
+      if (late && unwatched.empty()) {
+        if (settled == settle) break;
+        std::this_thread::sleep_for(settle - settled);
+        settled = settle;
+      } else if (late) {
+        settle = std::chrono::nanoseconds(kCloneTakesAtMost.value);
+      }
+      if (!unwatched.empty() && perf_clock_now() > give_up) {
         report_.notes.push_back(
             "threads start faster than they can be looked at: " + std::to_string(unwatched.size()) +
             " of those that started while the watch was being set up may be unwatched");

@@ -1,7 +1,8 @@
 // Setting the events of a watch in every thread of a running process, without missing one that
 // starts meanwhile.
 //
-// The list of threads is read again until it shows nobody new. A thread that is new may have
+// The list of threads is read again until it shows nobody new, and once more a moment later: a
+// thread that was being cloned meanwhile is not on it yet. A thread that is new may have
 // inherited from its creator or not; it gets events of its own unless the creator's record of it
 // (fork, in the ring) proves that it inherited, and PerfTwinFilter removes what turns out double.
 #pragma once

@@ -11,6 +11,7 @@
 
 #include "ports/linux/native_architecture.h"
 #include "ports/linux/perf_arch.h"
+#include "ports/linux/ptrace_step.h"
 #include "ports/linux/self_test.h"
 
 namespace trapline::command {
@@ -116,6 +117,10 @@ const char* harm_to_atomics() {
              "end on a watched word;\n"
              "            this CPU has atomics of one instruction, which do\n";
     case ExclusiveLoops::all:
+      if (linux_port::PtraceStep::ends_exclusive_loops())
+        return "hung by it  atomics never end on a word that perf watches: this CPU makes them of "
+               "loops of\n"
+               "            exclusive loads and stores; ptrace takes a program through them\n";
       return "hung by it  atomics never end on a watched word: this CPU makes them of loops of "
              "exclusive loads and stores\n";
   }

@@ -22,8 +22,16 @@ using linux_port::watch_table;
 using linux_port::WatchDescription;
 using linux_port::WatchTable;
 
+bool traps_before_access() {
+  return linux_port::native_debug_architecture().traps_before_access;
+}
+
 // Whether registers fire does not change while the machine runs.
+//
+// Where the trap comes before the access, the kernel does not step over it when the hit is a
+// signal: the program would hang at its first hit.
 std::expected<void, Error> prove_hardware() {
+  if (traps_before_access()) return std::unexpected(Error{ErrorCode::not_supported});
   static constinit std::atomic<bool> is_proved{false};
   if (is_proved.load(std::memory_order_relaxed)) return {};
   const auto tested = linux_port::self_test_perf();
@@ -150,6 +158,9 @@ std::string advice_on(const Error& error) {
       return "the debug registers of this machine accept a watch but never fire, as under some "
              "hypervisors: run on hardware or a virtual machine that provides them";
     case ErrorCode::not_supported:
+      if (traps_before_access())
+        return "a CPU of this architecture traps before the access, and would do so again each "
+               "time the handler returns: watch from outside: trapline watch";
       return "this kernel has no perf events that raise SIGTRAP (Linux 5.13 and later have): "
              "update it, or watch from outside: trapline watch";
     case ErrorCode::limit_reached:

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "native_machine.h"
 #include "ports/linux/fault/fault_test_support.h"
 #include "ports/linux/perf_test_support.h"
 #include "trapline/linux/watchpoint.h"
@@ -275,11 +276,20 @@ TEST(Watchpoint, InAChildOfForkItCanGoAndAnotherBeCreated) {
   EXPECT_EQ(free_slots_of(self()), 3U) << "the child has ended its parent's watch";
 }
 
-// Where registers never fire the error says so; where they do there is a watch.
+// Where registers never fire, or a handler cannot end the trap, the error says so; else there is a
+// watch.
 TEST(Watchpoint, ProvesTheHardwareFirst) {
   int word = 0;
   const auto watched = Watchpoint::create(word, Access::write, ignore);
-  if (watched) return;
+  if (watched) {
+    EXPECT_FALSE(native::kTrapsBeforeAccess) << "it would hang at its first hit";
+    return;
+  }
+  if (native::kTrapsBeforeAccess) {
+    EXPECT_EQ(watched.error().code, ErrorCode::not_supported);
+    EXPECT_THAT(advice_on(watched.error()), HasSubstr("trapline watch"));
+    return;
+  }
   EXPECT_EQ(watched.error().code, ErrorCode::no_hardware);
   EXPECT_THAT(advice_on(watched.error()), HasSubstr("never fire"));
 }
