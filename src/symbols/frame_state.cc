@@ -51,7 +51,7 @@ bool FrameState::returns_as_called(RemoteAddress ip) {
 }
 
 bool FrameState::look_up(RemoteAddress ip) const {
-  Dwfl_Module* const module = dwfl_addrmodule(image_.dwfl(), ip.value());
+  Dwfl_Module* const module = image_.dwfl_module_at(ip);
   if (module == nullptr) return false;
   Dwarf_Addr bias = 0;
   Dwarf_CFI* cfi = dwfl_module_eh_cfi(module, &bias);

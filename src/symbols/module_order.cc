@@ -94,7 +94,8 @@ std::vector<Dwfl_Module*> linked_modules(const ProcessImage& image, std::uint64_
   while (link != 0 && modules.size() < kMaxLinks) {
     const auto entry = memory.read<link_map>(link);
     if (!entry) break;
-    modules.push_back(dwfl_addrmodule(image.dwfl(), reinterpret_cast<std::uintptr_t>(entry->l_ld)));
+    modules.push_back(
+        image.dwfl_module_at(RemoteAddress(reinterpret_cast<std::uintptr_t>(entry->l_ld))));
     link = reinterpret_cast<std::uintptr_t>(entry->l_next);
   }
   return modules;

@@ -84,6 +84,14 @@ Failure describe_failure(ProcessId pid, int error) {
   }
 }
 
+ModuleInfo info_of(Dwfl_Module* module) {
+  Dwarf_Addr start = 0;
+  Dwarf_Addr end = 0;
+  const char* const name =
+      dwfl_module_info(module, nullptr, &start, &end, nullptr, nullptr, nullptr, nullptr);
+  return {name, RemoteAddress(start), RemoteAddress(end)};
+}
+
 }  // namespace
 
 struct ProcessImage::Impl {
@@ -162,11 +170,8 @@ std::vector<ModuleInfo> ProcessImage::modules() const {
   std::vector<ModuleInfo> found;
   dwfl_getmodules(
       impl_->dwfl,
-      [](Dwfl_Module* module, void**, const char* name, Dwarf_Addr start, void* list) -> int {
-        Dwarf_Addr end = 0;
-        dwfl_module_info(module, nullptr, nullptr, &end, nullptr, nullptr, nullptr, nullptr);
-        static_cast<std::vector<ModuleInfo>*>(list)->push_back(
-            {name, RemoteAddress(start), RemoteAddress(end)});
+      [](Dwfl_Module* module, void**, const char*, Dwarf_Addr, void* list) -> int {
+        static_cast<std::vector<ModuleInfo>*>(list)->push_back(info_of(module));
         return DWARF_CB_OK;
       },
       &found, 0);
@@ -174,18 +179,23 @@ std::vector<ModuleInfo> ProcessImage::modules() const {
 }
 
 std::optional<ModuleInfo> ProcessImage::module_at(RemoteAddress address) const {
-  Dwfl_Module* const module = dwfl_addrmodule(impl_->dwfl, address.value());
+  Dwfl_Module* const module = dwfl_module_at(address);
   if (module == nullptr) return std::nullopt;
+  return info_of(module);
+}
+
+Dwfl_Module* ProcessImage::dwfl_module_at(RemoteAddress address) const {
+  Dwfl_Module* const module = dwfl_addrmodule(impl_->dwfl, address.value());
+  if (module == nullptr) return nullptr;
   Dwarf_Addr start = 0;
   Dwarf_Addr end = 0;
-  const char* const name =
-      dwfl_module_info(module, nullptr, &start, &end, nullptr, nullptr, nullptr, nullptr);
-  return ModuleInfo{name, RemoteAddress(start), RemoteAddress(end)};
+  dwfl_module_info(module, nullptr, &start, &end, nullptr, nullptr, nullptr, nullptr);
+  return start <= address.value() && address.value() < end ? module : nullptr;
 }
 
 std::size_t ImageCode::read(RemoteAddress address, std::span<std::byte> destination) {
   if (const std::size_t live = memory_.read(address, destination); live > 0) return live;
-  Dwfl_Module* const module = dwfl_addrmodule(image_.dwfl(), address.value());
+  Dwfl_Module* const module = image_.dwfl_module_at(address);
   Dwarf_Addr bias = 0;
   Elf* const elf = module == nullptr ? nullptr : dwfl_module_getelf(module, &bias);
   std::size_t segments = 0;

@@ -19,6 +19,7 @@
 #include "trapline/port/memory_reader.h"
 
 struct Dwfl;
+struct Dwfl_Module;
 
 namespace trapline::symbols {
 
@@ -44,8 +45,10 @@ class ProcessImage {
   [[nodiscard]] std::vector<ModuleInfo> modules() const;
   [[nodiscard]] std::optional<ModuleInfo> module_at(RemoteAddress address) const;
 
-  // For the other files of this folder; nobody else touches elfutils.
+  // For the other files of this folder; nobody else touches elfutils. nullptr between modules: of
+  // such an address dwfl_addrmodule gives the module before it.
   [[nodiscard]] Dwfl* dwfl() const;
+  [[nodiscard]] Dwfl_Module* dwfl_module_at(RemoteAddress address) const;
 
  private:
   struct Impl;

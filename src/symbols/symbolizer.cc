@@ -8,6 +8,7 @@
 #include "symbols/code_symbols.h"
 #include "symbols/elf_symbols.h"
 #include "symbols/module_code.h"
+#include "symbols/thumb.h"
 
 namespace trapline::symbols {
 
@@ -26,7 +27,7 @@ struct Symbolizer::Impl {
 
   // nullptr if no module is mapped there.
   ModuleCode* module_at(RemoteAddress address) {
-    Dwfl_Module* const module = dwfl_addrmodule(image.dwfl(), address.value());
+    Dwfl_Module* const module = image.dwfl_module_at(address);
     if (module == nullptr) return nullptr;
     return &modules.try_emplace(module, module).first->second;
   }
@@ -81,12 +82,16 @@ std::optional<AddressName> Symbolizer::name_at(RemoteAddress address) {
   const DataSymbols& variables = impl_->variables.try_emplace(module, module).first->second;
   auto symbol = variables.covering(address.value());
   const bool is_variable = symbol.has_value();
-  if (!symbol && code != nullptr) symbol = code->symbol_covering(address.value());
+  std::uint64_t place = address.value();
+  if (!symbol && code != nullptr) {
+    place &= ~thumb_bit(module);  // of a pointer to a function
+    symbol = code->symbol_covering(place);
+  }
   if (!symbol) return std::nullopt;
   auto [readable, is_new] = impl_->readable.try_emplace(symbol->name);
   if (is_new)
     readable->second = is_variable ? readable_variable(symbol->name) : demangle(symbol->name);
-  return AddressName{readable->second, address.value() - symbol->start};
+  return AddressName{readable->second, place - symbol->start};
 }
 
 std::optional<FunctionRange> Symbolizer::function_at(RemoteAddress ip) {

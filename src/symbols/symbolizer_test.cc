@@ -352,6 +352,19 @@ TEST_F(SymbolizerTest, UnmappedAddressIsAFrameWithNothingButIt) {
   EXPECT_FALSE(symbolizer_->function_at(RemoteAddress(0x10)).has_value());
 }
 
+// What a program makes there (a compiler of its own, a mapping that was missed) is not the code of
+// the module before.
+TEST_F(SymbolizerTest, BehindAModuleThereIsAnotherOrNone) {
+  start("shapes_gcc_pie");
+  const auto modules = image_->modules();
+  ASSERT_FALSE(modules.empty());
+  for (const ModuleInfo& module : modules) {
+    const auto behind = image_->module_at(module.end);
+    EXPECT_TRUE(!behind || behind->start == module.end) << module.path << ", then " << behind->path;
+    EXPECT_TRUE(image_->module_at(module.start));
+  }
+}
+
 TEST_F(SymbolizerTest, FullCacheStartsAfreshAndAnswersTheSame) {
   start("shapes_gcc_pie");
   Symbolizer small(*image_, 2);

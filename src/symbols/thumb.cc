@@ -21,7 +21,7 @@ bool is_mapping_symbol(std::string_view name) {
 
 bool is_thumb_function(ProcessImage& image, RemoteAddress entry) {
   constexpr std::uint64_t kWord = 4;
-  Dwfl_Module* const module = dwfl_addrmodule(image.dwfl(), entry.value());
+  Dwfl_Module* const module = image.dwfl_module_at(entry);
   const GElf_Addr bit = module == nullptr ? 0 : thumb_bit(module);
   if (bit == 0) return false;
   if (entry.value() % kWord != 0) return true;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "ports/linux/proc_fs.h"
@@ -84,8 +85,20 @@ void ProcessView::append_frames(RemoteAddress address, bool is_return_address,
   frames.insert(frames.end(), found.begin(), found.end());
 }
 
+bool ProcessView::lacks_code_of(const linux_port::Sample& sample) const {
+  if (!may_lack_code_ || !code_) return false;
+  const auto is_unknown = [this](RemoteAddress address) {
+    return !code_->image->module_at(address);
+  };
+  if (sample.user_ip ? is_unknown(*sample.user_ip)
+                     : !sample.hit.in_kernel && is_unknown(sample.hit.trap_ip))
+    return true;
+  return std::ranges::any_of(sample.hit.callers, is_unknown);
+}
+
 void ProcessView::refresh(std::uint64_t new_number) {
   is_stale_ = false;
+  may_lack_code_ = false;
   // What was known of the old program is what its children run.
   if (!code_ || is_replaced_) return;
   // On failure the process is about to end; what is known of it stays good enough for its last

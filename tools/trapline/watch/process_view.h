@@ -66,6 +66,13 @@ class ProcessView {
   [[nodiscard]] bool is_stale() const { return is_stale_; }
   void refresh(std::uint64_t new_number);
 
+  // Events were lost: code may have appeared unseen. What is known stays, until a hit is in code
+  // that is not.
+  void doubt_code() { may_lack_code_ = true; }
+  // Whether a hit is a reason to refresh(): once for each doubt, since some programs make code that
+  // is in no file.
+  [[nodiscard]] bool lacks_code_of(const linux_port::Sample& sample) const;
+
   // The process runs another program now, and its children still the one that is seen here: from
   // now on nothing is read of the process any more.
   void keep_old_program() { is_replaced_ = true; }
@@ -96,6 +103,7 @@ class ProcessView {
   std::unique_ptr<Code> code_;
   ValueTracker values_;
   bool is_stale_ = false;
+  bool may_lack_code_ = false;
   bool is_replaced_ = false;
   // Of the current hit, where they are not simply the collector's.
   std::vector<RemoteAddress> callers_;

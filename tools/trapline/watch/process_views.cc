@@ -15,7 +15,9 @@ ProcessViews::ProcessViews(MemoryReader* kernel_memory, std::size_t limit) : lim
 
 ProcessView& ProcessViews::of(const linux_port::Sample& sample) {
   if (kernel_values_ && !has_user_code(sample)) return nobody_;
-  return of(sample.hit.pid);
+  ProcessView& view = of(sample.hit.pid);
+  if (view.lacks_code_of(sample)) view.refresh(next_number_++);
+  return view;
 }
 
 ProcessView& ProcessViews::of(ProcessId pid) {
@@ -108,7 +110,11 @@ void ProcessViews::forget_values() {
 
 void ProcessViews::on_lost() {
   forget_values();
-  for (Entry& entry : entries_) entry.is_doubtful = true;
+  if (single_) single_->doubt_code();
+  for (Entry& entry : entries_) {
+    entry.is_doubtful = true;
+    entry.view->doubt_code();
+  }
 }
 
 }  // namespace trapline::command

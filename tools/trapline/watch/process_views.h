@@ -57,7 +57,7 @@ class ProcessViews {
   // Writes may have been missed: the values are not known any more.
   void forget_values();
   // As well, and events: views of single processes are used again only if their process still runs
-  // what it did.
+  // what it did, and code that they do not know is looked for at its first hit.
   void on_lost();
 
  private:

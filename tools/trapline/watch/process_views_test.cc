@@ -1,6 +1,7 @@
 // Views of this very process and of children of it, which run the same code.
 #include "tools/trapline/watch/process_views.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -112,6 +113,28 @@ TEST_F(SingleProcessView, IsLookedUpAgainWhenItsCodeChanged) {
   EXPECT_NE(after, number);
   EXPECT_EQ(views_.of(self).number(), after);
   EXPECT_TRUE(knows_code(views_.of(self)));
+}
+
+// A library of the C library's package, which nothing here is linked with.
+TEST_F(SingleProcessView, FindsCodeWhoseMappingWasLost) {
+  const std::uint64_t number = views_.of(sample_of(self)).number();
+  void* const library = ::dlopen("libresolv.so.2", RTLD_NOW);
+  ASSERT_NE(library, nullptr);
+  linux_port::Sample sample = sample_of(self);
+  sample.hit.trap_ip = RemoteAddress::of_local(::dlsym(library, "ns_sprintrr"));
+  EXPECT_EQ(views_.of(sample).number(), number) << "nothing was lost";
+  views_.on_lost();
+  EXPECT_EQ(views_.of(sample_of(self)).number(), number) << "its code is known";
+  ProcessView& view = views_.of(sample);
+  const std::uint64_t after = view.number();
+  EXPECT_NE(after, number);
+  std::vector<symbols::Frame> frames;
+  view.append_frames(sample.hit.trap_ip, false, frames);
+  ASSERT_FALSE(frames.empty());
+  EXPECT_NE(frames[0].symbol.find("ns_sprintrr"), std::string::npos) << frames[0].symbol;
+  sample.hit.trap_ip = RemoteAddress(8);
+  EXPECT_EQ(views_.of(sample).number(), after) << "code of no file is looked for once";
+  ::dlclose(library);
 }
 
 TEST_F(SingleProcessView, StaysThatOfTheProgramThatTheChildrenRun) {
