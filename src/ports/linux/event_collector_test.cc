@@ -145,20 +145,37 @@ TEST_P(EventCollector, EveryLengthAndEverySlotReportsItsOwnAddress) {
   }
 }
 
+struct Piece {
+  std::size_t offset = 0;
+  std::size_t length = 0;
+};
+
+// All there are in a doubleword; where each takes a load of programs, which a slow machine is long
+// about, one length that fits in at some offsets and one that does so at none but the first.
+std::vector<Piece> pieces_for(const EventCollectorKind& kind) {
+  std::vector<Piece> pieces;
+  for (std::size_t offset = 0; offset < 8; ++offset) {
+    for (std::size_t length = 1; length <= 8; ++length) {
+      if (kind.name != "bpf" || length == 3 || length == 8) pieces.push_back({offset, length});
+    }
+  }
+  return pieces;
+}
+
 // Split as the machine needs it, and no byte beside them is seen.
 TEST_P(EventCollector, UpToEightBytesAtAnyOffsetAreSeenWhole) {
-  constexpr std::uint32_t kRounds = 64;
-  TargetProcess target([](SharedPage& page) {
+  const std::vector<Piece> pieces = pieces_for(GetParam());
+  TargetProcess target([&](SharedPage& page) {
     volatile char* const bytes = reinterpret_cast<volatile char*>(words);
     page.ready = 1;
-    for (std::uint32_t round = 1; round <= kRounds && wait_for(page.stage, round); ++round) {
+    for (std::uint32_t round = 1; round <= pieces.size() && wait_for(page.stage, round); ++round) {
       for (std::size_t i = 0; i < 16; ++i) bytes[i] = 'x';
       page.ready = round + 1;
     }
   });
-  for (std::uint32_t round = 1; round <= kRounds; ++round) {
-    const std::size_t offset = (round - 1) / 8;
-    const std::size_t length = (round - 1) % 8 + 1;
+  std::uint32_t round = 0;
+  for (const auto& [offset, length] : pieces) {
+    ++round;
     SCOPED_TRACE(::testing::Message() << length << " bytes at offset " << offset);
     ASSERT_TRUE(wait_for(target.shared().ready, round));
     const auto* const watched = reinterpret_cast<volatile char*>(words) + offset;
