@@ -80,6 +80,7 @@ TEST_F(UnwinderTest, OneUnwinderServesManyHits) {
   const auto second = unwind(deep);
   EXPECT_EQ(unwind(shallow), first);
   EXPECT_EQ(unwind(deep), second);
+  ASSERT_FALSE(second.empty());
   EXPECT_EQ(second[0], deep.callers[0]);
 }
 

@@ -45,7 +45,7 @@ int open_event(std::uint32_t type, std::uint64_t config) {
   attributes.disabled = 1;
   attributes.exclude_kernel = 1;
   if (type == PERF_TYPE_BREAKPOINT) {
-    attributes.bp_type = HW_BREAKPOINT_W;
+    attributes.bp_type = HW_BREAKPOINT_RW;
     attributes.bp_addr = reinterpret_cast<std::uintptr_t>(&variable);
     attributes.bp_len = HW_BREAKPOINT_LEN_4;
   }

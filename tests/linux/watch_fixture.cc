@@ -142,7 +142,7 @@ std::vector<int> take_slots(pid_t pid) {
     perf_event_attr attributes{};
     attributes.size = sizeof attributes;
     attributes.type = PERF_TYPE_BREAKPOINT;
-    attributes.bp_type = HW_BREAKPOINT_W;
+    attributes.bp_type = HW_BREAKPOINT_RW;
     attributes.bp_addr = reinterpret_cast<std::uintptr_t>(&variable);
     attributes.bp_len = HW_BREAKPOINT_LEN_4;
     attributes.disabled = 1;

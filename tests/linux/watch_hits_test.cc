@@ -327,14 +327,16 @@ INSTANTIATE_TEST_SUITE_P(Kinds, WatchTypes,
                                            TypedCase{"cfg.head->value", "fields 8", 8}),
                          [](const auto& test) { return "Case" + std::to_string(test.index); });
 
+// A CPU of 32 bits may write eight bytes by two stores: then the last has the whole value.
 TEST_P(WatchTypes, NewValueReadsAsTheTypeSays) {
   Puppet puppet;
   Watch watch(watch_arguments(GetParam().what, puppet));
   puppet.obey(GetParam().command);
   const auto result = watch.interrupt();
-  ASSERT_EQ(result.hits.size(), 1U);
-  EXPECT_EQ(result.hits[0]["new"], GetParam().expected) << result.hits[0].dump();
-  EXPECT_EQ(result.hits[0]["symbol"], "write_fields");
+  ASSERT_GE(result.hits.size(), 1U);
+  ASSERT_LE(result.hits.size(), 8 / sizeof(void*));
+  EXPECT_EQ(result.hits.back()["new"], GetParam().expected) << result.hits.back().dump();
+  EXPECT_EQ(result.hits.back()["symbol"], "write_fields");
 }
 
 TEST(WatchKernel, WriteBySystemCallIsSeenWithItsUserStack) {

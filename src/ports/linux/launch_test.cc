@@ -90,7 +90,7 @@ TEST_P(LaunchLinkingTest, WaitsAtEntryPointWithItsInstructionInPlace) {
   const RemoteAddress entry(*find_auxv(*auxv, AT_ENTRY));
   const auto registers = read_user_registers(ThreadId{pid.value});
   ASSERT_TRUE(registers.has_value());
-  EXPECT_EQ(frame_registers(*registers).instruction, entry.value());
+  EXPECT_EQ(frame_registers(*registers).instruction, code_address(entry).value());
 
   // The instruction is the one in the file.
   const auto maps = read_maps(pid);

@@ -118,7 +118,7 @@ TEST(FindAuxv, FindsAnEntryAndStopsAtTheEndMark) {
   const std::string_view bytes(reinterpret_cast<const char*>(words.data()), sizeof words);
   EXPECT_EQ(find_auxv(bytes, AT_PAGESZ), 4096U);
   EXPECT_EQ(find_auxv(bytes, AT_ENTRY), std::nullopt);
-  EXPECT_EQ(find_auxv(bytes.substr(0, 15), AT_PAGESZ), std::nullopt);
+  EXPECT_EQ(find_auxv(bytes.substr(0, 2 * sizeof words[0] - 1), AT_PAGESZ), std::nullopt);
   EXPECT_EQ(find_auxv("", AT_PAGESZ), std::nullopt);
 }
 

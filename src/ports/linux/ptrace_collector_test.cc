@@ -14,6 +14,7 @@
 #include "native_machine.h"
 #include "ports/linux/native_architecture.h"
 #include "ports/linux/proc_fs.h"
+#include "ports/linux/ptrace_arch.h"
 #include "ports/linux/ptrace_test_target.h"
 
 namespace trapline::linux_port {
@@ -528,7 +529,8 @@ TEST_F(PtraceCollectorTest, CallsOfFunctionAreReportedWithCaller) {
   ASSERT_EQ(sink_.hits.size(), 10U);
   EXPECT_EQ(page->writes, 10);
   const auto& record = sink_.hits[0];
-  EXPECT_EQ(record.hit.trap_ip.value(), reinterpret_cast<std::uintptr_t>(&called_function));
+  const RemoteAddress entry(reinterpret_cast<std::uintptr_t>(&called_function));
+  EXPECT_EQ(record.hit.trap_ip, code_address(entry));
   ASSERT_TRUE(record.stack_top.has_value());
   EXPECT_TRUE(native::is_behind_a_call(record.stack_top->value()));
   target.reaped(0);

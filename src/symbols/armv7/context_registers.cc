@@ -10,6 +10,9 @@ UserRegisters registers_of(const ucontext_t& context) {
   UserRegisters registers;
   for (std::size_t number = 0; number <= static_cast<std::size_t>(ArmRegister::pc); ++number)
     registers.set(number, general[number]);
+  // Saved as the return address that it is, whose bit 0 is the instruction set.
+  constexpr auto kPc = static_cast<std::size_t>(ArmRegister::pc);
+  registers.set(kPc, general[kPc] & ~1UL);
   return registers;
 }
 

@@ -54,7 +54,7 @@ unsigned char small;
 int64_t big = -1;
 double real;
 int* pointer;
-char buffer[64];
+_Alignas(8) char buffer[64];  // a known number of debug registers on every machine
 _Thread_local int per_thread;
 static volatile int file_static;
 static volatile int twice;  // rival.c has one too

@@ -62,12 +62,16 @@ inline constexpr bool kTrapsBeforeAccess = true;
       : "r12", "memory");
 }
 
-// Whether a return address lies behind a call of a function by name: BL or BLX of its instruction
-// set.
+// Whether a return address, in code as this is built, lies behind a call of a function by name: BL
+// or BLX of its instruction set.
 inline bool is_behind_a_call(std::uint64_t address) {
-  const bool is_thumb = (address & 1) != 0;
+#ifdef __thumb__
+  constexpr bool kIsThumb = true;
+#else
+  constexpr bool kIsThumb = false;
+#endif
   const auto code = static_cast<std::uintptr_t>(address & ~std::uint64_t{1});
-  if (!is_thumb) return (*reinterpret_cast<const std::uint32_t*>(code - 4) >> 24 & 0xf) == 0xb;
+  if (!kIsThumb) return (*reinterpret_cast<const std::uint32_t*>(code - 4) >> 24 & 0xf) == 0xb;
   const auto* const halves = reinterpret_cast<const std::uint16_t*>(code - 4);
   return (halves[0] & 0xf800) == 0xf000 && (halves[1] & 0xc000) == 0xc000;
 }
