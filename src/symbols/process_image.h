@@ -27,6 +27,8 @@ struct ModuleInfo {
   std::string path;  // as mapped; "[vdso]" for the vDSO
   RemoteAddress start;
   RemoteAddress end;
+
+  friend bool operator==(const ModuleInfo&, const ModuleInfo&) = default;
 };
 
 class ProcessImage {
@@ -43,11 +45,12 @@ class ProcessImage {
 
   [[nodiscard]] ProcessId pid() const;
   [[nodiscard]] std::vector<ModuleInfo> modules() const;
+  // nullopt: none is mapped there.
   [[nodiscard]] std::optional<ModuleInfo> module_at(RemoteAddress address) const;
 
-  // For the other files of this folder; nobody else touches elfutils. nullptr between modules: of
-  // such an address dwfl_addrmodule gives the module before it.
+  // For the other files of this folder; nobody else touches elfutils.
   [[nodiscard]] Dwfl* dwfl() const;
+  // nullptr between modules, where dwfl_addrmodule gives the one before.
   [[nodiscard]] Dwfl_Module* dwfl_module_at(RemoteAddress address) const;
 
  private:

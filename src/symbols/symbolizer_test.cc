@@ -356,12 +356,20 @@ TEST_F(SymbolizerTest, UnmappedAddressIsAFrameWithNothingButIt) {
 // the module before.
 TEST_F(SymbolizerTest, BehindAModuleThereIsAnotherOrNone) {
   start("shapes_gcc_pie");
-  const auto modules = image_->modules();
+  auto modules = image_->modules();
   ASSERT_FALSE(modules.empty());
-  for (const ModuleInfo& module : modules) {
-    const auto behind = image_->module_at(module.end);
-    EXPECT_TRUE(!behind || behind->start == module.end) << module.path << ", then " << behind->path;
-    EXPECT_TRUE(image_->module_at(module.start));
+  std::ranges::sort(modules, {}, &ModuleInfo::start);
+  for (std::size_t i = 0; i + 1 < modules.size(); ++i) {
+    const RemoteAddress end = modules[i].end;
+    EXPECT_EQ(image_->module_at(modules[i].start), modules[i]);
+    const ByteCount gap = modules[i + 1].start - end;
+    if (gap.value == 0) continue;
+    for (const RemoteAddress between : {end, end + ByteCount{gap.value / 2}}) {
+      EXPECT_EQ(image_->module_at(between), std::nullopt) << modules[i].path;
+      const auto frames = symbolizer_->frames_at(between, false);
+      ASSERT_EQ(frames.size(), 1U);
+      EXPECT_TRUE(frames[0].module.empty() && frames[0].symbol.empty()) << frames[0].module;
+    }
   }
 }
 

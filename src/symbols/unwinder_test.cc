@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "native_machine.h"
+#include "symbols/dwarf_registers.h"
 #include "symbols/unwind_shapes.h"
 
 namespace trapline::symbols {
@@ -126,7 +127,7 @@ TEST_F(UnwinderTest, GarbageOnTheStackIsNotFollowedForEver) {
   capture_recursion(capture, 5);
   std::ranges::fill(capture.stack, std::byte{0x41});
   // Where there is a link register elfutils follows what it finds for another step or two.
-  EXPECT_LE(unwind(capture).size(), 3U);
+  EXPECT_LE(unwind(capture).size(), dwarf_numbering().link_register ? 3U : 1U);
 }
 
 TEST_F(UnwinderTest, CostOfAnUnwindIsRecorded) {

@@ -53,9 +53,12 @@ int open_event(std::uint32_t type, std::uint64_t config) {
       ::syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
 }
 
+// Nothing hangs where perf is blind after the first hit.
 TEST(Doctor, WhatAWatchDoesToAtomicsIsSaidWhereTheyAreLoops) {
   const auto exit = run({TRAPLINE_COMMAND, "doctor"});
-  EXPECT_EQ(exit.out.find("hung by it  atomics") != std::string::npos, native::kTrapsBeforeAccess)
+  const auto says = [&](const char* text) { return exit.out.find(text) != std::string::npos; };
+  EXPECT_EQ(says("hung by it  atomics"),
+            native::kTrapsBeforeAccess && !says("reports one access and then none"))
       << exit.out;
 }
 
@@ -149,9 +152,11 @@ TEST(Demo, CatchesTheGuiltyLine) {
   EXPECT_EQ(exit.status, 0) << exit.err;
   EXPECT_THAT(exit.out, HasSubstr("<- wrong"));
   // One hit of set_owner() on the line that terminates the name, and its bytes: the balance, by
-  // then 1200 to 2400, without its low byte. Approximate (~) where the store is yet to be made.
-  EXPECT_THAT(exit.out, ::testing::ContainsRegex(
-                            "-> ~?(1024|1280|1536|1792|2048|2304)  set_owner.* at ledger.cc:16"));
+  // then 1200 to 2400, without its low byte.
+  const std::string mark = native::kSeesSystemCalls ? "" : "~?";
+  EXPECT_THAT(exit.out, ::testing::ContainsRegex("-> " + mark +
+                                                 "(1024|1280|1536|1792|2048|2304)  "
+                                                 "set_owner.* at ledger.cc:16"));
   EXPECT_THAT(exit.err, HasSubstr("0 lost"));
 }
 

@@ -99,8 +99,7 @@ struct WatchpointOptions {
   static constexpr std::size_t kMostCallers = 64;
   std::size_t callers = 32;  // how many to look for; at most kMostCallers
   // Before the first watch of a process, see that debug registers fire here: under some hypervisors
-  // they never do. And that a handler can end the trap: on Arm it cannot, and a hit would hang the
-  // thread (docs/watchpoint.md).
+  // they never do.
   bool self_test = true;
 };
 
@@ -118,7 +117,7 @@ class Watchpoint {
   //   permission_denied                         perf events are forbidden
   //   no_hardware                               registers do not fire here (options.self_test)
   //   not_supported                             a kernel before 5.13, or without perf events; an
-  //                                             Arm CPU (options.self_test)
+  //                                             Arm CPU (docs/watchpoint.md)
   //   bad_length, misaligned                    the kernel refuses the address: its own, say
   //   limit_reached                             descriptors (EMFILE, ENFILE); memory (ENOMEM); or
   //                                             signal handlers (as install_fault_handler)

@@ -17,11 +17,6 @@ namespace {
 // preempted in between.
 constexpr Nanoseconds kCloneTakesAtMost{100'000'000};
 
-// Before the last look. A thread that its creator was cloning when the events were set is not in
-// /proc yet, and may have inherited none. Where nobody starts threads that is unlikely and the wait
-// is short; where somebody has, it is as long as a clone(2) can take.
-constexpr std::chrono::nanoseconds kSettlesWhereNobodyStarts{10'000'000};
-
 // A process that starts threads faster than they can be looked at is not chased for ever.
 constexpr Nanoseconds kChaseAtMost{2'000'000'000};
 
@@ -41,18 +36,13 @@ class Attach {
     const Nanoseconds give_up{perf_clock_now().value + kChaseAtMost.value};
     auto listed = list_threads(scope.pid);
     if (!listed) return std::unexpected(std::move(listed.error()));
-    std::chrono::nanoseconds settled{0};
-    auto settle = kSettlesWhereNobodyStarts;
+    AttachPace pace;
     // Nothing was watched when this list was made, so nobody on it can have inherited.
     for (bool late = false;; late = true) {
       const std::vector<ThreadId> unwatched = take_new(*listed);
-      if (late && unwatched.empty()) {
-        if (settled == settle) break;
-        std::this_thread::sleep_for(settle - settled);
-        settled = settle;
-      } else if (late) {
-        settle = std::chrono::nanoseconds(kCloneTakesAtMost.value);
-      }
+      const auto wait = pace.after_list(unwatched.size());
+      if (!wait) break;
+      std::this_thread::sleep_for(std::chrono::nanoseconds(wait->value));
       if (!unwatched.empty() && perf_clock_now() > give_up) {
         report_.notes.push_back(
             "threads start faster than they can be looked at: " + std::to_string(unwatched.size()) +
@@ -115,6 +105,17 @@ class Attach {
 };
 
 }  // namespace
+
+std::optional<Nanoseconds> AttachPace::after_list(std::size_t unwatched) {
+  if (std::exchange(is_first_, false)) return Nanoseconds{0};
+  if (unwatched != 0) {
+    settle_ = kSettlesWhereSomebodyStarts;
+    has_waited_ = false;
+    return Nanoseconds{0};
+  }
+  if (std::exchange(has_waited_, true)) return std::nullopt;
+  return settle_;
+}
 
 void PerfAncestry::watched_since(ThreadId tid, Nanoseconds when) {
   settled_.insert_or_assign(tid.value, Nanoseconds{when.value + kCloneTakesAtMost.value});

@@ -42,5 +42,24 @@ TEST(PerfAncestry, ACircleOfReusedNumbersEnds) {
   EXPECT_FALSE(ancestry.has_inherited(ThreadId{2}));
 }
 
+constexpr Nanoseconds kAtOnce{0};
+
+TEST(AttachPace, LooksAgainAMomentAfterNobodyWasNew) {
+  AttachPace pace;
+  EXPECT_EQ(pace.after_list(3), kAtOnce);
+  EXPECT_EQ(pace.after_list(0), AttachPace::kSettlesWhereNobodyStarts);
+  EXPECT_EQ(pace.after_list(0), std::nullopt);
+}
+
+TEST(AttachPace, WaitsLongerWhereThreadsStartAndAfterEachThatDid) {
+  AttachPace pace;
+  EXPECT_EQ(pace.after_list(3), kAtOnce);
+  EXPECT_EQ(pace.after_list(1), kAtOnce);
+  EXPECT_EQ(pace.after_list(0), AttachPace::kSettlesWhereSomebodyStarts);
+  EXPECT_EQ(pace.after_list(1), kAtOnce);
+  EXPECT_EQ(pace.after_list(0), AttachPace::kSettlesWhereSomebodyStarts);
+  EXPECT_EQ(pace.after_list(0), std::nullopt);
+}
+
 }  // namespace
 }  // namespace trapline::linux_port

@@ -411,9 +411,11 @@ TEST_F(PtraceCollectorTest, HitsAndWritesAgreeAcrossInstallAndStop) {
   TestTarget target([] {
     page->ready = 1;
     while (page->go == 0) {
-      if (page->tid != 0) {
+      if (page->tid == 1) {
         watched = watched + 1;
         page->writes.fetch_add(1);
+      } else if (page->tid == 2) {
+        page->ready = 2;
       }
     }
     return 0;
@@ -422,9 +424,9 @@ TEST_F(PtraceCollectorTest, HitsAndWritesAgreeAcrossInstallAndStop) {
   install(whole(target.pid()), watched_plan());
   page->tid = 1;
   ASSERT_TRUE(pump(*collector_, sink_, [&] { return sink_.hits.size() >= 300; }));
-  page->tid = 0;
+  page->tid = 2;
   ASSERT_TRUE(pump(*collector_, sink_, [&] {
-    return sink_.hits.size() == static_cast<std::size_t>(page->writes.load());
+    return page->ready == 2 && sink_.hits.size() == static_cast<std::size_t>(page->writes.load());
   }));
   std::uint64_t expected = 0;
   for (const auto& record : sink_.hits) EXPECT_EQ(record.hit.new_value.bits, ++expected);

@@ -40,6 +40,10 @@ inline constexpr auto kStoredFrom = std::size_t{1};
 inline constexpr auto kStoredTo = std::size_t{0};
 inline constexpr bool kTrapsBeforeAccess = true;
 
+// Whether a collector sees what the kernel writes for the program: else old values are approximate,
+// and what is computed of them.
+inline constexpr bool kSeesSystemCalls = false;
+
 // Inlined, so that the store is its caller's own: word = value, in one store from the register of
 // the first argument.
 [[gnu::always_inline]] inline void store_first_argument(volatile std::uint64_t& word,

@@ -41,6 +41,10 @@ inline constexpr auto kStoredFrom = static_cast<std::size_t>(X86Register::bx);
 inline constexpr auto kStoredTo = static_cast<std::size_t>(X86Register::ax);
 inline constexpr bool kTrapsBeforeAccess = false;
 
+// Whether a collector sees what the kernel writes for the program: else old values are approximate,
+// and what is computed of them.
+inline constexpr bool kSeesSystemCalls = true;
+
 // Inlined, so that the store is its caller's own: word = value, in one store from the register of
 // the first argument.
 [[gnu::always_inline]] inline void store_first_argument(volatile std::uint64_t& word,

@@ -117,6 +117,7 @@ const char* harm_to_atomics() {
              "end on a watched word;\n"
              "            this CPU has atomics of one instruction, which do\n";
     case ExclusiveLoops::all:
+      if (!linux_port::perf_steps_over_hits()) return "";  // blind after the first
       if (linux_port::PtraceStep::ends_exclusive_loops())
         return "hung by it  atomics never end on a word that perf watches: this CPU makes them of "
                "loops of\n"

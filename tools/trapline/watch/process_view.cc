@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ports/linux/monotonic_clock.h"
 #include "ports/linux/proc_fs.h"
 
 namespace trapline::command {
@@ -86,7 +87,6 @@ void ProcessView::append_frames(RemoteAddress address, bool is_return_address,
 }
 
 bool ProcessView::lacks_code_of(const linux_port::Sample& sample) const {
-  if (!may_lack_code_ || !code_) return false;
   const auto is_unknown = [this](RemoteAddress address) {
     return !code_->image->module_at(address);
   };
@@ -96,14 +96,27 @@ bool ProcessView::lacks_code_of(const linux_port::Sample& sample) const {
   return std::ranges::any_of(sample.hit.callers, is_unknown);
 }
 
+void ProcessView::find_lost_code(const linux_port::Sample& sample, std::uint64_t new_number) {
+  constexpr Nanoseconds kBetweenLooks{kNanosecondsPerSecond};
+  if (!may_lack_code_ || !code_ || is_replaced_ || !lacks_code_of(sample)) return;
+  const Nanoseconds now = linux_port::monotonic_now();
+  if (now < next_look_) return;
+  next_look_ = Nanoseconds{now.value + kBetweenLooks.value};
+  may_lack_code_ = false;
+  const auto before = code_->image->modules();
+  if (code_->image->refresh() && code_->image->modules() != before) forget_code(new_number);
+}
+
 void ProcessView::refresh(std::uint64_t new_number) {
   is_stale_ = false;
-  may_lack_code_ = false;
   // What was known of the old program is what its children run.
   if (!code_ || is_replaced_) return;
   // On failure the process is about to end; what is known of it stays good enough for its last
   // hits.
-  if (!code_->image->refresh()) return;
+  if (code_->image->refresh()) forget_code(new_number);
+}
+
+void ProcessView::forget_code(std::uint64_t new_number) {
   code_->symbolizer.clear();
   code_->finder.clear();
   code_->frame_state.clear();

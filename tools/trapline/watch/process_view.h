@@ -66,12 +66,12 @@ class ProcessView {
   [[nodiscard]] bool is_stale() const { return is_stale_; }
   void refresh(std::uint64_t new_number);
 
-  // Events were lost: code may have appeared unseen. What is known stays, until a hit is in code
-  // that is not.
+  // Records may have been lost: code may have appeared unseen.
   void doubt_code() { may_lack_code_ = true; }
-  // Whether a hit is a reason to refresh(): once for each doubt, since some programs make code that
-  // is in no file.
-  [[nodiscard]] bool lacks_code_of(const linux_port::Sample& sample) const;
+  // After a doubt: if the hit, or a caller that the collector found, is in code that is not known,
+  // looks for it, as refresh() does. At most once a second, since some programs make code that is
+  // in no file; if there is nothing new, what is known stays and the number as well.
+  void find_lost_code(const linux_port::Sample& sample, std::uint64_t new_number);
 
   // The process runs another program now, and its children still the one that is seen here: from
   // now on nothing is read of the process any more.
@@ -82,6 +82,9 @@ class ProcessView {
   [[nodiscard]] bool is_outdated() const;
 
  private:
+  [[nodiscard]] bool lacks_code_of(const linux_port::Sample& sample) const;
+  void forget_code(std::uint64_t new_number);
+
   // All that needs an image.
   struct Code {
     Code(std::unique_ptr<symbols::ProcessImage> process, MemoryReader& memory);
@@ -104,6 +107,7 @@ class ProcessView {
   ValueTracker values_;
   bool is_stale_ = false;
   bool may_lack_code_ = false;
+  Nanoseconds next_look_{0};  // for lost code
   bool is_replaced_ = false;
   // Of the current hit, where they are not simply the collector's.
   std::vector<RemoteAddress> callers_;

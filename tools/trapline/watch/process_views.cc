@@ -16,7 +16,7 @@ ProcessViews::ProcessViews(MemoryReader* kernel_memory, std::size_t limit) : lim
 ProcessView& ProcessViews::of(const linux_port::Sample& sample) {
   if (kernel_values_ && !has_user_code(sample)) return nobody_;
   ProcessView& view = of(sample.hit.pid);
-  if (view.lacks_code_of(sample)) view.refresh(next_number_++);
+  view.find_lost_code(sample, next_number_++);
   return view;
 }
 

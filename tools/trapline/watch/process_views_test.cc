@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstdint>
 #include <memory>
@@ -115,26 +116,49 @@ TEST_F(SingleProcessView, IsLookedUpAgainWhenItsCodeChanged) {
   EXPECT_TRUE(knows_code(views_.of(self)));
 }
 
-// A library of the C library's package, which nothing here is linked with.
-TEST_F(SingleProcessView, FindsCodeWhoseMappingWasLost) {
-  const std::uint64_t number = views_.of(sample_of(self)).number();
-  void* const library = ::dlopen("libresolv.so.2", RTLD_NOW);
-  ASSERT_NE(library, nullptr);
+// Loaded while a view is there. Of the C library's package; nothing here is linked with it.
+class LateLibrary : public SingleProcessView {
+ protected:
+  void SetUp() override {
+    library_ = ::dlopen("libresolv.so.2", RTLD_NOW);
+    if (library_ == nullptr) GTEST_SKIP() << "there is no libresolv.so.2 here";
+    code_ = RemoteAddress::of_local(::dlsym(library_, "ns_sprintrr"));
+  }
+  void TearDown() override {
+    if (library_ != nullptr) ::dlclose(library_);
+  }
+
+  std::uint64_t number_ = views_.of(sample_of(self)).number();
+  RemoteAddress code_;
+
+ private:
+  void* library_ = nullptr;
+};
+
+TEST_F(LateLibrary, IsFoundAtAHitInItOnceItsMappingMayBeLost) {
   linux_port::Sample sample = sample_of(self);
-  sample.hit.trap_ip = RemoteAddress::of_local(::dlsym(library, "ns_sprintrr"));
-  EXPECT_EQ(views_.of(sample).number(), number) << "nothing was lost";
+  sample.hit.trap_ip = code_;
+  EXPECT_EQ(views_.of(sample).number(), number_) << "nothing was lost";
   views_.on_lost();
-  EXPECT_EQ(views_.of(sample_of(self)).number(), number) << "its code is known";
+  EXPECT_EQ(views_.of(sample_of(self)).number(), number_) << "its code is known";
   ProcessView& view = views_.of(sample);
   const std::uint64_t after = view.number();
-  EXPECT_NE(after, number);
+  EXPECT_NE(after, number_);
   std::vector<symbols::Frame> frames;
-  view.append_frames(sample.hit.trap_ip, false, frames);
+  view.append_frames(code_, false, frames);
   ASSERT_FALSE(frames.empty());
   EXPECT_NE(frames[0].symbol.find("ns_sprintrr"), std::string::npos) << frames[0].symbol;
+  views_.on_lost();
   sample.hit.trap_ip = RemoteAddress(8);
-  EXPECT_EQ(views_.of(sample).number(), after) << "code of no file is looked for once";
-  ::dlclose(library);
+  EXPECT_EQ(views_.of(sample).number(), after) << "code of no file";
+}
+
+TEST_F(LateLibrary, IsFoundAtAHitThatCameFromIt) {
+  linux_port::Sample sample = sample_of(self);
+  const std::array callers{known_address(), code_};
+  sample.hit.callers = callers;
+  views_.on_lost();
+  EXPECT_NE(views_.of(sample).number(), number_);
 }
 
 TEST_F(SingleProcessView, StaysThatOfTheProgramThatTheChildrenRun) {

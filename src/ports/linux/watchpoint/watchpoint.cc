@@ -22,16 +22,14 @@ using linux_port::watch_table;
 using linux_port::WatchDescription;
 using linux_port::WatchTable;
 
+// The kernel does not step over such an access when the hit is a signal: the program would hang at
+// its first hit.
 bool traps_before_access() {
   return linux_port::native_debug_architecture().traps_before_access;
 }
 
 // Whether registers fire does not change while the machine runs.
-//
-// Where the trap comes before the access, the kernel does not step over it when the hit is a
-// signal: the program would hang at its first hit.
 std::expected<void, Error> prove_hardware() {
-  if (traps_before_access()) return std::unexpected(Error{ErrorCode::not_supported});
   static constinit std::atomic<bool> is_proved{false};
   if (is_proved.load(std::memory_order_relaxed)) return {};
   const auto tested = linux_port::self_test_perf();
@@ -104,6 +102,7 @@ std::expected<Watchpoint, Error> Watchpoint::create(const Request& request,
                                                     WatchpointHandler handler,
                                                     const WatchpointOptions& options) {
   if (!handler) return std::unexpected(Error{ErrorCode::wrong_state});
+  if (traps_before_access()) return std::unexpected(Error{ErrorCode::not_supported});
   const auto plan = make_plan(request, linux_port::native_debug_architecture());
   if (!plan) return std::unexpected(plan.error());
   if (options.self_test) {

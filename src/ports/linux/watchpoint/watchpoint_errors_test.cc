@@ -277,8 +277,8 @@ TEST(Watchpoint, InAChildOfForkItCanGoAndAnotherBeCreated) {
 }
 
 // Where registers never fire, or a handler cannot end the trap, the error says so; else there is a
-// watch.
-TEST(Watchpoint, ProvesTheHardwareFirst) {
+// watch. A suite of its own, which runs where the others have no watch to look at.
+TEST(WatchpointHardware, IsProvedFirst) {
   int word = 0;
   const auto watched = Watchpoint::create(word, Access::write, ignore);
   if (watched) {
