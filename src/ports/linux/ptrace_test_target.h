@@ -112,9 +112,12 @@ class RecordingSink final : public SampleSink {
   std::uint64_t lost = 0;
 };
 
+// A guest may take 30 ms for a hit.
+inline constexpr std::chrono::seconds kLongestWait{60};
+
 // Drains as a caller does until `done`, or until the time is up (false).
 inline bool pump(Collector& collector, SampleSink& sink, const std::function<bool()>& done,
-                 std::chrono::milliseconds limit = std::chrono::seconds(20)) {
+                 std::chrono::milliseconds limit = kLongestWait) {
   constexpr int kNanosecondsPerMillisecond = 1'000'000;
   const auto deadline = std::chrono::steady_clock::now() + limit;
   while (true) {
@@ -135,7 +138,7 @@ inline bool pump(Collector& collector, SampleSink& sink, const std::function<boo
 // Until nobody is left who could hit.
 inline bool pump_to_end(Collector& collector, SampleSink& sink) {
   bool gone = false;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
   while (!gone && std::chrono::steady_clock::now() < deadline) {
     if (!pump(collector, sink, [] { return true; })) return false;
     const auto drained = collector.drain(sink);
