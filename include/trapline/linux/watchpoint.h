@@ -10,10 +10,9 @@
 // docs/watchpoint.md has the rules and a complete example.
 //
 // Not seen: what the kernel writes on the process's behalf (read(2) into the object), what other
-// processes and devices write; threads whose clone(2) was in the middle of the kernel when the
-// watch was set. An instruction that accesses two watched objects at once is told of one: Linux
-// keeps a single SIGTRAP. So a thread that has SIGTRAP blocked is told late, of several hits once,
-// and of none if it ends before it unblocks.
+// processes and devices write. An instruction that accesses two watched objects at once is told of
+// one: Linux keeps a single SIGTRAP. So a thread that has SIGTRAP blocked is told late, of several
+// hits once, and of none if it ends before it unblocks.
 #pragma once
 
 #include <cstddef>
@@ -107,7 +106,8 @@ class Watchpoint {
  public:
   // Watches an object for as long as the Watchpoint lives. Any thread, but not in a handler of a
   // signal. The first hit may come before it returns. Takes one file descriptor for each thread and
-  // debug register.
+  // debug register; and 5 ms where there are other threads, 20 where they start more, for those
+  // whose clone(2) is in the middle of the kernel.
   //
   // Errors, each with its next step from advice_on:
   //   empty_range, range_wraps, range_too_long  the object has no bytes, or more than the registers

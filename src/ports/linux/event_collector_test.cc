@@ -428,7 +428,7 @@ TEST_P(EventCollector, DwarfModeCopiesTheStackFromItsPointerUp) {
   const auto& stack = sink.hits.front().stack_bytes;
   ASSERT_GT(stack.size(), 256U);
   // With frame pointers the saved one lies on top and the return address is next.
-  std::array<std::uint64_t, 2> top{};
+  std::array<std::uintptr_t, 2> top{};
   std::memcpy(top.data(), stack.data(), sizeof top);
   EXPECT_TRUE(lies_in(RemoteAddress(top[0]), call_write_word) ||
               lies_in(RemoteAddress(top[1]), call_write_word));

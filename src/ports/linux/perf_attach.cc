@@ -110,7 +110,6 @@ std::optional<Nanoseconds> AttachPace::after_list(std::size_t unwatched) {
   if (std::exchange(is_first_, false)) return Nanoseconds{0};
   if (unwatched != 0) {
     settle_ = kSettlesWhereSomebodyStarts;
-    has_waited_ = false;
     return Nanoseconds{0};
   }
   if (std::exchange(has_waited_, true)) return std::nullopt;

@@ -44,8 +44,9 @@ class PerfAncestry {
 };
 
 // How often the list of threads is read. A thread that was being cloned when its creator's events
-// were set may have inherited none, and is not on the list yet: so that is read once more a moment
-// after it showed nobody without events. Pure.
+// were set may have inherited none, and is not on the list yet: so that is read on a moment after
+// it first showed nobody without events. Once: where threads keep starting, those that turn up in
+// that moment have nearly all inherited, and waiting for more of them would not end. Pure.
 class AttachPace {
  public:
   // A clone(2) takes microseconds, unless it is preempted, which is likely only where many are

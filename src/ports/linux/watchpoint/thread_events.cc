@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
+#include <tuple>
 #include <unordered_set>
 
 #include "ports/linux/monotonic_clock.h"
+#include "ports/linux/perf_attach.h"
 #include "ports/linux/proc_fs.h"
 #include "ports/linux/self_watch.h"
 
@@ -61,10 +65,14 @@ class Opening {
     for (int start = 0; start < kFreshStarts; ++start) {
       close_all();
       seen_.clear();
-      if (const auto added = add_unseen(false); !added) return std::unexpected(added.error());
+      const auto added = add_unseen(false);
+      if (!added) return std::unexpected(added.error());
+      std::ignore = pace_.after_list(*added);
       const auto late = unseen();
       if (!late) return std::unexpected(late.error());
-      if (late->empty()) return std::move(events_);
+      // The caller itself is cloning nobody.
+      if (late->empty() && seen_.size() == 1) return std::move(events_);
+      if (late->empty()) break;
     }
     return chase();
   }
@@ -80,8 +88,11 @@ class Opening {
     while (true) {
       const auto added = add_unseen(true);
       if (!added) return std::unexpected(added.error());
-      if (*added == 0) return std::move(events_);
-      if (monotonic_now() > give_up) return std::unexpected(Error{ErrorCode::timed_out});
+      const auto wait = pace_.after_list(*added);
+      if (!wait) return std::move(events_);
+      if (*added != 0 && monotonic_now() > give_up)
+        return std::unexpected(Error{ErrorCode::timed_out});
+      std::this_thread::sleep_for(std::chrono::nanoseconds(wait->value));
     }
   }
 
@@ -131,6 +142,7 @@ class Opening {
   std::vector<perf_event_attr> attributes_;  // by slot
   std::vector<PerfEvent> events_;
   std::unordered_set<std::int32_t> seen_;
+  AttachPace pace_;
 };
 
 }  // namespace

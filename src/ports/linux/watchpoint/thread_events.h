@@ -6,8 +6,9 @@
 // there is room: a thread then has some twice, which costs it registers until it ends; Linux tells
 // a hit of both once (one SIGTRAP is kept).
 //
-// Not closed: a clone(2) that has copied its creator's events already and is not in /proc yet, from
-// before the creator's event was opened until after the last look. Its thread is missed.
+// Whom a clone(2) of another thread is just making has copied its creator's events already and is
+// not in /proc yet. So where there are other threads, the list is read on a moment after it first
+// showed nobody new (AttachPace). A thread is missed only if its clone was preempted for longer.
 //
 // Threads; not signal handlers.
 #pragma once
