@@ -184,6 +184,10 @@ std::optional<ModuleInfo> ProcessImage::module_at(RemoteAddress address) const {
   return info_of(module);
 }
 
+bool ProcessImage::has_module_at(RemoteAddress address) const {
+  return dwfl_module_at(address) != nullptr;
+}
+
 Dwfl_Module* ProcessImage::dwfl_module_at(RemoteAddress address) const {
   Dwfl_Module* const module = dwfl_addrmodule(impl_->dwfl, address.value());
   if (module == nullptr) return nullptr;

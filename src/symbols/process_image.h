@@ -47,6 +47,8 @@ class ProcessImage {
   [[nodiscard]] std::vector<ModuleInfo> modules() const;
   // nullopt: none is mapped there.
   [[nodiscard]] std::optional<ModuleInfo> module_at(RemoteAddress address) const;
+  // Whether one is; takes no copy of its path.
+  [[nodiscard]] bool has_module_at(RemoteAddress address) const;
 
   // For the other files of this folder; nobody else touches elfutils.
   [[nodiscard]] Dwfl* dwfl() const;

@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "ports/linux/attach_pace.h"
 #include "ports/linux/perf_clock.h"
 #include "ports/linux/perf_records.h"
 #include "ports/linux/proc_fs.h"
@@ -105,16 +106,6 @@ class Attach {
 };
 
 }  // namespace
-
-std::optional<Nanoseconds> AttachPace::after_list(std::size_t unwatched) {
-  if (std::exchange(is_first_, false)) return Nanoseconds{0};
-  if (unwatched != 0) {
-    settle_ = kSettlesWhereSomebodyStarts;
-    return Nanoseconds{0};
-  }
-  if (std::exchange(has_waited_, true)) return std::nullopt;
-  return settle_;
-}
 
 void PerfAncestry::watched_since(ThreadId tid, Nanoseconds when) {
   settled_.insert_or_assign(tid.value, Nanoseconds{when.value + kCloneTakesAtMost.value});

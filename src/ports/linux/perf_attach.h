@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -41,28 +40,6 @@ class PerfAncestry {
   };
   std::unordered_map<std::int32_t, Birth> births_;
   std::unordered_map<std::int32_t, Nanoseconds> settled_;  // from when on its children are safe
-};
-
-// How often the list of threads is read. A thread that was being cloned when its creator's events
-// were set may have inherited none, and is not on the list yet: so that is read on a moment after
-// it first showed nobody without events. Once: where threads keep starting, those that turn up in
-// that moment have nearly all inherited, and waiting for more of them would not end. Pure.
-class AttachPace {
- public:
-  // A clone(2) takes microseconds, unless it is preempted, which is likely only where many are
-  // made. No longer: nobody takes hits out of the rings meanwhile, and the default ones fill in 30
-  // ms at full speed.
-  static constexpr Nanoseconds kSettlesWhereNobodyStarts{5'000'000};
-  static constexpr Nanoseconds kSettlesWhereSomebodyStarts{20'000'000};
-
-  // After each list, with the number of threads on it that need events: how long to wait before the
-  // next, if there are to be more.
-  [[nodiscard]] std::optional<Nanoseconds> after_list(std::size_t unwatched);
-
- private:
-  bool is_first_ = true;  // everybody is new
-  bool has_waited_ = false;
-  Nanoseconds settle_ = kSettlesWhereNobodyStarts;
 };
 
 struct PerfAttachReport {

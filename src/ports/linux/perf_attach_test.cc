@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "ports/linux/attach_pace.h"
+
 namespace trapline::linux_port {
 namespace {
 

@@ -88,7 +88,7 @@ void ProcessView::append_frames(RemoteAddress address, bool is_return_address,
 
 bool ProcessView::lacks_code_of(const linux_port::Sample& sample) const {
   const auto is_unknown = [this](RemoteAddress address) {
-    return !code_->image->module_at(address);
+    return !code_->image->has_module_at(address);
   };
   if (sample.user_ip ? is_unknown(*sample.user_ip)
                      : !sample.hit.in_kernel && is_unknown(sample.hit.trap_ip))
@@ -98,9 +98,9 @@ bool ProcessView::lacks_code_of(const linux_port::Sample& sample) const {
 
 void ProcessView::find_lost_code(const linux_port::Sample& sample, std::uint64_t new_number) {
   constexpr Nanoseconds kBetweenLooks{kNanosecondsPerSecond};
-  if (!may_lack_code_ || !code_ || is_replaced_ || !lacks_code_of(sample)) return;
+  if (!may_lack_code_ || !code_ || is_replaced_) return;
   const Nanoseconds now = linux_port::monotonic_now();
-  if (now < next_look_) return;
+  if (now < next_look_ || !lacks_code_of(sample)) return;
   next_look_ = Nanoseconds{now.value + kBetweenLooks.value};
   may_lack_code_ = false;
   const auto before = code_->image->modules();

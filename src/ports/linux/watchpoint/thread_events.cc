@@ -9,8 +9,8 @@
 #include <tuple>
 #include <unordered_set>
 
+#include "ports/linux/attach_pace.h"
 #include "ports/linux/monotonic_clock.h"
-#include "ports/linux/perf_attach.h"
 #include "ports/linux/proc_fs.h"
 #include "ports/linux/self_watch.h"
 

@@ -470,6 +470,9 @@ TEST(ForeignTrap, GoesToTheHandlerThatWasThere) {
 
 // Handed on, or asked by handle_guarded_fault: a hit comes to its watch, and to it only.
 struct sigaction handed_on_to;
+void hand_on(int signal, siginfo_t* info, void* context) {
+  handed_on_to.sa_sigaction(signal, info, context);
+}
 bool later_handler_hands_on(bool by_asking) {
   static int hits = 0;
   static int word = 0;
@@ -481,9 +484,7 @@ bool later_handler_hands_on(bool by_asking) {
       if (!fault::handle_guarded_fault(signal, info, context)) ++kept;
     };
   } else {
-    later.sa_sigaction = [](int signal, siginfo_t* info, void* context) {
-      handed_on_to.sa_sigaction(signal, info, context);
-    };
+    later.sa_sigaction = hand_on;
   }
   const TableWatch watch(description_of(&word, sizeof word, [&](const WatchpointHit&) { ++hits; }));
   ::sigaction(SIGTRAP, &later, &handed_on_to);
@@ -512,9 +513,7 @@ TEST(LaterTrapHandler, MayBlockAllSignals) {
               struct sigaction later{};
               later.sa_flags = SA_SIGINFO | SA_NODEFER;
               ::sigfillset(&later.sa_mask);
-              later.sa_sigaction = [](int signal, siginfo_t* info, void* context) {
-                handed_on_to.sa_sigaction(signal, info, context);
-              };
+              later.sa_sigaction = hand_on;
               ::sigaction(SIGTRAP, &later, &handed_on_to);
               raise_perf_trap(number);
               ::_exit(hits == 1 ? 0 : 1);
